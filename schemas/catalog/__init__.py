@@ -1,0 +1,29 @@
+"""The catalog: who advertises, what is promoted, who may be credited, under which contracts. ``load`` reads its YAML."""
+
+from schemas.catalog.load import load_catalog
+from schemas.catalog.model import (
+    Advertiser,
+    Cashback,
+    Catalog,
+    Contract,
+    Offer,
+    OfferStatus,
+    Partner,
+    Program,
+    PromoCode,
+    Rate,
+)
+
+__all__ = [
+    "Advertiser",
+    "Cashback",
+    "Catalog",
+    "Contract",
+    "Offer",
+    "OfferStatus",
+    "Partner",
+    "Program",
+    "PromoCode",
+    "Rate",
+    "load_catalog",
+]
