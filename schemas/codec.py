@@ -93,14 +93,14 @@ def leading_schema(schema: LockedSchema, last_field: str) -> dict[str, Any]:
 
 
 @cache
-def writing(record: type[Record]) -> tuple[bytes, dict[str, Any]]:
-    schema = current_schema(NAMES[record])
+def writing(name: str) -> tuple[bytes, dict[str, Any]]:
+    schema = current_schema(name)
     return schema.frame, schema.plain
 
 
 def encode(record: Record) -> bytes:
     """A record in Confluent framing under the newest schema of its kind."""
-    frame, schema = writing(type(record))
+    frame, schema = writing(NAMES[type(record)])
     fields = record._asdict()
     if isinstance(record, Credit):
         fields["candidates"] = [candidate._asdict() for candidate in record.candidates]

@@ -49,7 +49,7 @@ class BadFrame(SchemaError):
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing wrong in a catalog file. ``line`` counts from 1; ``path`` reads like ``contracts[2].payout[0].percent``."""
+    """One thing wrong in a catalog file: ``line`` from 1, ``path`` like ``contracts[2].payout[0].percent``."""
 
     file: str
     line: int

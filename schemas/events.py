@@ -160,7 +160,7 @@ Model = TypeVar("Model", bound=PublicEvent)
 
 
 def validate(model: type[Model], fields: Mapping[str, Any]) -> Model:
-    """``fields`` as ``model``; None and empty text mean: not given. InvalidEvent names the first field that is wrong."""
+    """``fields`` as ``model``; None and empty text mean: not given. InvalidEvent names the first wrong field."""
     given = {name: value for name, value in fields.items() if value is not None and value != ""}
     try:
         return model.model_validate(given)
@@ -232,8 +232,8 @@ def touch_record(event: TouchIn, received_at: int, door: str) -> Click:
         event.invalid,
         event.country,
         *touch_values(event),
-        params=event.params(),
-        door=door,
+        event.params(),
+        door,
     )
 
 

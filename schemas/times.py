@@ -19,7 +19,7 @@ UNITS = {"ms": 1, "s": SECOND, "m": MINUTE, "h": HOUR, "d": DAY, "w": 7 * DAY}
 
 
 def parse_time(text: str) -> int:
-    """RFC 3339 text with an offset, or ``Z``, to milliseconds; finer digits are cut off. ValueError says what is wrong."""
+    """RFC 3339 text with an offset, or ``Z``, to milliseconds; finer digits are cut off. ValueError otherwise."""
     if len(text) < 20 or text[10] not in "Tt ":
         raise ValueError(f"{text!r} is not an RFC 3339 time like 2026-05-01T10:00:00Z")
     try:

@@ -1,6 +1,7 @@
-"""The catalog: who advertises, what is promoted, who may be credited, under which contracts. ``load`` reads its YAML."""
+"""The catalog: who advertises, what is promoted, who may be credited, under which contracts."""
 
 from schemas.catalog.load import load_catalog
+from schemas.catalog.log import CatalogLog
 from schemas.catalog.model import (
     Advertiser,
     Cashback,
@@ -18,6 +19,7 @@ __all__ = [
     "Advertiser",
     "Cashback",
     "Catalog",
+    "CatalogLog",
     "Contract",
     "Offer",
     "OfferStatus",

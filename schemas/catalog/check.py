@@ -94,6 +94,9 @@ def overlaps(section: str, group: Sequence[tuple[int, Dated, str]], document: Do
             until = format_time(dated.starts_at)
             detail = f"{name} is in force at the same time as {earlier} (line {line}); end that one with until: {until}"
             yield document.problem((section, i), detail)
-        if open_until is None or open_until[1].ends_at is not None:
-            if open_until is None or dated.ends_at is None or dated.ends_at > (open_until[1].ends_at or 0):
-                open_until = entry
+        if open_until is None or ends_later(dated, open_until[1]):
+            open_until = entry
+
+
+def ends_later(one: Dated, other: Dated) -> bool:
+    return other.ends_at is not None and (one.ends_at is None or one.ends_at > other.ends_at)
