@@ -222,7 +222,7 @@ def touch_record(event: TouchIn, received_at: int, door: str) -> Click:
     click_id = event.click_id or touch_id(
         event.type, event.session_id, event.occurred_at, event.offer_id, event.partner_id
     )
-    return Click(
+    leading = (
         click_id,
         event.occurred_at,
         received_at,
@@ -231,10 +231,8 @@ def touch_record(event: TouchIn, received_at: int, door: str) -> Click:
         event.offer_id,
         event.invalid,
         event.country,
-        *touch_values(event),
-        event.params(),
-        door,
     )
+    return Click._make((*leading, *touch_values(event), event.params(), door))
 
 
 def conversion_record(

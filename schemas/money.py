@@ -30,7 +30,7 @@ QUANTA = {code: Decimal(1).scaleb(-digits) for code, digits in MINOR_UNITS.items
 
 
 def parse_amount(text: str) -> Decimal:
-    """Plain decimal text (``49.90``) to Decimal: no exponent, at most 18 digits and 9 decimals. ValueError otherwise."""
+    """Plain decimal text (``49.90``) to Decimal: no exponent, 18 digits and 9 decimals. ValueError otherwise."""
     if AMOUNT.fullmatch(text) is None or not text.isascii():
         raise ValueError(f'{text!r} is not an amount; send plain decimal text like "49.90"')
     return Decimal(text)

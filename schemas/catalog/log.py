@@ -36,10 +36,14 @@ class CatalogLog:
 
         LookupError while there is no version.
         """
+        number = self.number_in_effect(at)
+        return number, self.catalog(number)
+
+    def number_in_effect(self, at: int) -> int:
+        """The version's number alone. LookupError while there is no version."""
         if not self.versions:
             raise LookupError("no catalog has been applied yet")
-        number = max(bisect_right(self._effective, at), 1)
-        return number, self.catalog(number)
+        return max(bisect_right(self._effective, at), 1)
 
     def catalog(self, number: int) -> Catalog:
         """The parsed catalog of a version that has been added."""
