@@ -1,0 +1,1 @@
+"""How Accredit is run: `local` on one machine, containers and charts elsewhere."""

@@ -1,0 +1,26 @@
+"""The real services, started once per run by the tests themselves."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from deploy.local.kafka import Kafka
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Only tests that say that they need services may open sockets."""
+    for item in items:
+        if item.get_closest_marker("integration") is not None:
+            item.add_marker(pytest.mark.enable_socket)
+
+
+@pytest.fixture(scope="session")
+def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a real broker (`127.0.0.1:port`), shared by the run: name topics and groups of your own.
+
+    A test that kills its broker starts one of its own.
+    """
+    broker = Kafka(tmp_path_factory.mktemp("kafka"))
+    broker.start()
+    yield broker.bootstrap
+    broker.stop()
