@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from collections.abc import Iterable, Iterator
 from typing import IO, Any
@@ -70,6 +71,7 @@ def credit(catalog_path: str, dead_letters: IO[bytes] | None, events: IO[bytes])
     except (CatalogInvalid, UnicodeDecodeError) as error:
         raise click.ClickException(f"the catalog cannot be used:\n{error}") from None
     refused = DeadLetters(dead_letters)
+    gc.disable()  # millions of records and no cycles: collecting would only walk them, a third of the time
     for shape in credit_lines(catalog, read_lines(events), refused):
         sys.stdout.buffer.write(orjson.dumps(shape, option=orjson.OPT_APPEND_NEWLINE))
     sys.stdout.buffer.flush()

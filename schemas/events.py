@@ -82,7 +82,8 @@ class PublicEvent(BaseModel):
 
     def params(self) -> dict[str, str]:
         """The fields that no schema knows, as text."""
-        return {k: v if isinstance(v, str) else repr(v) for k, v in (self.model_extra or {}).items() if v is not None}
+        unknown = self.model_extra
+        return {k: v if isinstance(v, str) else repr(v) for k, v in unknown.items()} if unknown else {}
 
 
 class TouchIn(PublicEvent):

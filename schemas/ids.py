@@ -110,12 +110,8 @@ class ClickIdKeys:
 
 def digest_of(person: bytes, parts: Iterable[str]) -> bytes:
     """16 bytes of BLAKE2b over length-prefixed parts, so that no two lists of parts collide by concatenation."""
-    state = hashlib.blake2b(digest_size=16, person=person)
-    for part in parts:
-        raw = part.encode()
-        state.update(len(raw).to_bytes(4, "big"))
-        state.update(raw)
-    return state.digest()
+    joined = "".join([f"{len(part)}:{part}" for part in parts])
+    return hashlib.blake2b(joined.encode(), digest_size=16, person=person).digest()
 
 
 def conversion_id(advertiser_id: str, goal: str, order_id: str | None, click_id: str | None) -> str:
