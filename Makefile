@@ -1,0 +1,71 @@
+# Bare `make` lists the targets. Everything runs in .venv, which `make setup` makes from requirements.lock.
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3.13 || command -v python3)
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+NEEDS_MB := 2500
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint types format bench bench-join docs wheel lock clean
+
+help: ## this list
+	@echo "Accredit: streaming attribution. Targets:"
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: $(READY) ## make .venv with the locked packages and the accredit command in it
+
+# `python -m venv` without ensurepip leaves half a folder behind: ask first.
+$(READY): requirements.lock pyproject.toml
+	@test -n "$(PYTHON)" || { echo "setup: no Python here. Install it: apt-get install python3.11 python3.11-venv"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "setup: $(PYTHON) is $$($(PYTHON) -V); Accredit needs Python 3.11 or later."; \
+	  echo "       Install it (apt-get install python3.11 python3.11-venv) or name one: make setup PYTHON=/path/to/python3.11"; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+	  echo "setup: $(PYTHON) cannot make virtual environments. Install what is missing: apt-get install python3.11-venv"; exit 1; }
+	@free=$$(df -Pm . | awk 'NR == 2 { print $$4 }'); test "$$free" -ge $(NEEDS_MB) || { \
+	  echo "setup: $$free MB are free here; the packages need $(NEEDS_MB)."; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "setup: installing the packages of requirements.lock (about a minute the first time)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+	@echo "setup: done. Try: make demo"
+
+demo: $(READY) ## run a story through a fresh installation; EXIT=1 stops by itself
+	@$(BIN)/accredit demo $(if $(EXIT),--exit,)
+
+test: $(READY) ## all tests; those that need Docker are skipped where there is none
+	@$(BIN)/python -m pytest
+
+lint: $(READY) ## ruff and the import contracts
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/lint-imports
+
+types: $(READY) ## strict type check
+	@$(BIN)/mypy
+
+format: $(READY) ## format the code
+	@$(BIN)/ruff check --fix --quiet .
+	@$(BIN)/ruff format .
+
+bench: bench-join ## all benchmarks
+
+bench-join: $(READY) ## events/s of the attribution worker beside a stock Faust agent with a Table
+	@$(BIN)/python -m bench.join
+
+docs: $(READY) ## write the reference pages in docs/reference from the code
+	@$(BIN)/python -m docs.write_reference
+
+wheel: $(READY) ## build dist/accredit-*.whl
+	@$(BIN)/uv build --quiet --wheel --no-build-isolation --python $(BIN)/python
+	@ls dist/*.whl
+
+lock: $(READY) ## write requirements.lock anew from pyproject.toml
+	@$(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url --no-header pyproject.toml --group dev \
+	  --python-version 3.11 -o requirements.lock
+
+clean: ## take away .venv, caches and the demo's data
+	@rm -rf $(VENV) dist demo-data .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

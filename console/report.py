@@ -1,0 +1,80 @@
+"""`accredit report`: who got what."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from console.errors import ClickHouseUnreachable
+from console.installation import find
+from console.options import data_option, format_option
+from console.settings import read_settings, without_password
+from schemas.times import DAY, parse_time
+
+if TYPE_CHECKING:
+    from sinks.clickhouse.reports import Report
+
+BY = ("partner", "offer", "program", "advertiser", "day", "status", "goal", "order")
+
+
+def time_of(ctx: click.Context, param: click.Parameter, value: str | None) -> int | None:
+    """``2026-05-01`` (its start, UTC) or an RFC 3339 time, to milliseconds."""
+    if value is None:
+        return None
+    try:
+        return parse_time(f"{value}T00:00:00Z" if len(value) == 10 else value)
+    except ValueError as error:
+        raise click.BadParameter(f"{error}; or give a day like 2026-05-01") from None
+
+
+def end_of(ctx: click.Context, param: click.Parameter, value: str | None) -> int | None:
+    """As `time_of`; a day is taken with all its hours."""
+    at = time_of(ctx, param, value)
+    return at + DAY if at is not None and value is not None and len(value) == 10 else at
+
+
+@click.command()
+@data_option
+@click.option("--by", multiple=True, type=click.Choice(BY), help="Rows; several times for more. [default: partner]")
+@click.option("--from", "from_at", callback=time_of, metavar="TIME", help="From this day (UTC) or time on.")
+@click.option("--to", "to_at", callback=end_of, metavar="TIME", help="Up to this day, all of it, or before this time.")
+@click.option("--limit", type=click.IntRange(1), help="At most so many rows.")
+@format_option("table", "json", "csv")
+def report(
+    data: Path | None, by: tuple[str, ...], from_at: int | None, to_at: int | None, limit: int | None, form: str
+) -> None:
+    """Who got what.
+
+    \b
+        accredit report                                   by partner
+        accredit report --by day --by partner --from 2026-05-01 --to 2026-05-31
+        accredit report --by order --format csv > orders.csv
+
+    Times are those of the conversions (occurred_at), days are UTC days. Money is summed per currency and never across.
+    """
+    from console.tables import print_rows
+
+    address = find(read_settings(), data).server()
+    found = read_report(address, by or ("partner",), from_at, to_at, limit)
+    print_rows(found.columns, found.rows, form)
+
+
+def read_report(
+    address: str, by: tuple[str, ...], from_at: int | None = None, to_at: int | None = None, limit: int | None = None
+) -> Report:
+    """A report from ClickHouse at ``address``. ClickHouseUnreachable."""
+    import clickhouse_connect
+    from clickhouse_connect.driver.exceptions import OperationalError
+
+    from sinks.clickhouse import reports
+
+    try:
+        client = clickhouse_connect.get_client(dsn=address)
+        try:
+            return reports.report(client, by=list(by), from_at=from_at, to_at=to_at, limit=limit)
+        finally:
+            client.close()
+    except OperationalError as error:
+        raise ClickHouseUnreachable(without_password(address), str(error).splitlines()[0]) from error
