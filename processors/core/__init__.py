@@ -3,13 +3,14 @@
 from processors.core.claims import Standing, stand
 from processors.core.session import Refusal, SessionDecision, decide_session
 from processors.core.terms import CompiledCatalog, CompiledLog
-from processors.core.touch import Touch
+from processors.core.touch import SessionTouches, Touch
 
 __all__ = [
     "CompiledCatalog",
     "CompiledLog",
     "Refusal",
     "SessionDecision",
+    "SessionTouches",
     "Standing",
     "Touch",
     "decide_session",

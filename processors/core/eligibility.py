@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from processors.core.terms import GROUP_RANK, CompiledCatalog, covers, group_of
-from processors.core.touch import Touch
-from schemas.catalog import Contract
+from processors.core.touch import Entry, GroupKey, SessionTouches, Touch
+from schemas.catalog import Contract, Offer
 from schemas.records import Conversion
 
 STEPS = ("credit_group", "promo_code", "touch_type", "time", "click_id")
+LISTED = 200  # candidates that an explanation lists (RULES R52)
 Rank = tuple[int, int, int, int, str]
 
 
@@ -32,79 +35,112 @@ class Dropped(NamedTuple):
     reason: str
 
 
-class TouchTerms(NamedTuple):
-    """What decides about every touch of one partner on one offer for one conversion."""
+class Weighed(NamedTuple):
+    """The touches of a program: of each kind as many as an explanation can list, and how many there are in all."""
 
-    contract: Contract | None
-    group: int
-    goal_covered: bool
-    accepts_impressions: bool
-    click_window: int
-    impression_window: int
-    min_time: int
-    self_referral: bool
+    ranked: list[Ranked]
+    dropped: list[Dropped]
+    eligible: int
+    reasons: Counter[str]
+    partners: set[str]
+    """Who has an eligible touch."""
 
 
-def touch_terms(catalog: CompiledCatalog, conversion: Conversion, program_id: str, touch: Touch) -> TouchTerms:
-    """The terms in force at the conversion (RULES 2.2) for the touch's partner and offer."""
-    contract = catalog.contract(touch.partner_id, touch.offer_id, program_id, conversion.occurred_at)
-    if contract is None:
-        return TouchTerms(None, 0, False, False, 0, 0, 0, False)
-    offer = catalog.offers[touch.offer_id]
-    return TouchTerms(
-        contract,
-        GROUP_RANK[group_of(contract)],
-        covers(contract, conversion.goal),
-        contract.accepts_impressions,
-        catalog.window(contract, offer, "click"),
-        catalog.window(contract, offer, "impression"),
-        contract.min_time or 0,
-        catalog.is_buyer(touch.partner_id, conversion.customer_id),
-    )
+Segment = tuple[int, int, str | None]
+"""Touches ``[start, end)`` of a group with the reason that drops them; None: eligible."""
 
 
 def weigh_touches(
-    catalog: CompiledCatalog, conversion: Conversion, program_id: str, touches: Iterable[Touch]
-) -> tuple[list[Ranked], list[Dropped]]:
-    """The touches of the program, eligible ones and dropped ones, in no order."""
-    ranked: list[Ranked] = []
-    dropped: list[Dropped] = []
-    known: dict[tuple[str, str], TouchTerms] = {}
-    converted_at = conversion.occurred_at
-    for touch in touches:
-        offer = catalog.offers.get(touch.offer_id)
+    catalog: CompiledCatalog, conversion: Conversion, program_id: str, touches: SessionTouches
+) -> Weighed:
+    """Every touch of the program with what becomes of it (RULES 2.1 to 2.3), in no order.
+
+    Whether a touch counts depends on its group and its time, so a group falls into a few runs of time: the work grows
+    with the number of groups, not of touches.
+    """
+    found = Weighed([], [], 0, Counter(), set())
+    eligible = 0
+    for key, entries in touches.groups():
+        offer = catalog.offers.get(key.offer_id)
         if offer is None or offer.program != program_id:
             continue
-        key = (touch.partner_id, touch.offer_id)
-        terms = known.get(key)
-        if terms is None:
-            terms = known[key] = touch_terms(catalog, conversion, program_id, touch)
-        is_click = touch.type == "click"
-        age = converted_at - touch.occurred_at
-        if age < 0:
-            reason = "AFTER_CONVERSION"
-        elif touch.invalid is not None:
-            reason = "INVALID_TOUCH"
-        elif terms.contract is None:
-            reason = "NO_CONTRACT"
-        elif offer.status and not offer.active(touch.occurred_at):
-            reason = "OFFER_INACTIVE"
-        elif not terms.goal_covered:
-            reason = "GOAL_NOT_COVERED"
-        elif not is_click and not terms.accepts_impressions:
-            reason = "TOUCH_NOT_ACCEPTED"
-        elif age > (terms.click_window if is_click else terms.impression_window):
-            reason = "OUT_OF_WINDOW"
-        elif age < terms.min_time:
-            reason = "UNDER_MIN_TIME"
-        elif terms.self_referral:
-            reason = "SELF_REFERRAL"
+        contract = catalog.contract(key.partner_id, key.offer_id, program_id, conversion.occurred_at)
+        for start, end, reason in segments(catalog, conversion, key, offer, contract, entries):
+            if start == end:
+                continue
+            listed = entries[max(start, end - LISTED) : end]
+            if reason is not None:
+                found.reasons[reason] += end - start
+                found.dropped.extend(Dropped(key.partner_id, contract, touch, reason) for _, _, touch in listed)
+                continue
+            assert contract is not None
+            eligible += end - start
+            found.partners.add(key.partner_id)
+            group, is_click = GROUP_RANK[group_of(contract)], int(key.type == "click")
+            found.ranked.extend(
+                Ranked((group, 0, is_click, at, click_id), key.partner_id, contract, touch)
+                for at, click_id, touch in listed
+            )
+    return found._replace(eligible=eligible)
+
+
+def segments(
+    catalog: CompiledCatalog,
+    conversion: Conversion,
+    key: GroupKey,
+    offer: Offer,
+    contract: Contract | None,
+    entries: list[Entry],
+) -> Iterator[Segment]:
+    """A group's runs of time and their reasons, the first of RULES 2.3 that applies."""
+    converted_at = conversion.occurred_at
+    end = before(entries, converted_at + 1)
+    yield end, len(entries), "AFTER_CONVERSION"
+    if key.invalid:
+        yield 0, end, "INVALID_TOUCH"
+        return
+    if contract is None:
+        yield 0, end, "NO_CONTRACT"
+        return
+    whole = None
+    if not covers(contract, conversion.goal):
+        whole = "GOAL_NOT_COVERED"
+    elif key.type != "click" and not contract.accepts_impressions:
+        whole = "TOUCH_NOT_ACCEPTED"
+    window_start = before(entries, converted_at - catalog.window(contract, offer, key.type))
+    too_fast = before(entries, converted_at - (contract.min_time or 0) + 1)
+    in_time = "SELF_REFERRAL" if catalog.is_buyer(key.partner_id, conversion.customer_id) else None
+    start = 0
+    for active, until in offer_phases(offer):
+        stop = end if until is None else min(before(entries, until), end)
+        if not active:
+            yield start, stop, "OFFER_INACTIVE"
+        elif whole is not None:
+            yield start, stop, whole
         else:
-            rank = (terms.group, 0, int(is_click), touch.occurred_at, touch.click_id)
-            ranked.append(Ranked(rank, touch.partner_id, terms.contract, touch))
-            continue
-        dropped.append(Dropped(touch.partner_id, terms.contract, touch, reason))
-    return ranked, dropped
+            opens = min(max(window_start, start), stop)
+            closes = min(max(too_fast, opens), stop)
+            yield start, opens, "OUT_OF_WINDOW"
+            yield opens, closes, in_time
+            yield closes, stop, "UNDER_MIN_TIME"
+        start = stop
+
+
+def before(entries: list[Entry], at: int) -> int:
+    """How many touches of the group are earlier than the millisecond ``at``."""
+    return bisect_left(entries, (at,))
+
+
+def offer_phases(offer: Offer) -> Iterator[tuple[bool, int | None]]:
+    """The offer's life as (active, until) in order of time; the last has no end."""
+    if not offer.status:
+        yield True, None
+        return
+    active = False
+    for entry in sorted(offer.status, key=lambda entry: entry.starts_at):
+        yield active, entry.starts_at
+        active = entry.value == "active"
+    yield active, None
 
 
 class CodeVerdict(NamedTuple):
@@ -119,7 +155,7 @@ class CodeVerdict(NamedTuple):
 
 
 def weigh_code(
-    catalog: CompiledCatalog, conversion: Conversion, program_id: str, touches: list[Ranked]
+    catalog: CompiledCatalog, conversion: Conversion, program_id: str, touches: Weighed
 ) -> CodeVerdict | None:
     """The owner of the conversion's code as a candidate (RULES 2.4). None: there is no code on it."""
     if conversion.promo_code is None:
@@ -143,11 +179,11 @@ def weigh_code(
     return CodeVerdict(dropped=Dropped(owner, contract, None, reason))
 
 
-def policy_met(contract: Contract, owner: str, touches: list[Ranked]) -> bool:
+def policy_met(contract: Contract, owner: str, touches: Weighed) -> bool:
     if contract.promo_policy == "if_involved":
-        return any(touch.partner_id == owner for touch in touches)
+        return owner in touches.partners
     if contract.promo_policy == "if_winner":
-        return bool(touches) and max(touches).partner_id == owner
+        return bool(touches.ranked) and max(touches.ranked).partner_id == owner
     return True
 
 

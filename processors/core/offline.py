@@ -9,7 +9,7 @@ from typing import NamedTuple, TypeVar
 from processors.core.claims import Standing, content, stand
 from processors.core.session import Refusal, decide_session
 from processors.core.terms import CompiledLog
-from processors.core.touch import Touch
+from processors.core.touch import SessionTouches, Touch
 from schemas.records import Click, Conversion, Credit
 
 LEADING = len(Touch._fields)
@@ -48,7 +48,8 @@ class History:
         refused: list[Refusal] = []
         claims: dict[str, list[Credit]] = defaultdict(list)
         for session_id, conversions in sessions.items():
-            touches = [Touch._make(click[:LEADING]) for group in self.touches(session_id) for click in group]
+            clicks = (click for group in self.touches(session_id) for click in group)
+            touches = SessionTouches(Touch._make(click[:LEADING]) for click in clicks)
             decision = decide_session(session_id, conversions, touches, catalogs, run_id)
             refused += decision.refused
             for claim in decision.credits:

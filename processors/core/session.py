@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from processors.core.decide import decide
 from processors.core.terms import CompiledCatalog, CompiledLog, ProgramTerms
-from processors.core.touch import Touch, distinct_touches
+from processors.core.touch import SessionTouches
 from schemas.records import Conversion, Credit
 
 COUNT_BITS = 16
@@ -45,36 +45,33 @@ class Claim(NamedTuple):
 def decide_session(
     session_id: str,
     conversions: Sequence[Conversion],
-    touches: Sequence[Touch],
+    touches: SessionTouches,
     catalogs: CompiledLog,
     run_id: str,
 ) -> SessionDecision:
     """Every conversion of a session, decided on everything known of it.
 
-    ``touches`` and ``conversions`` are sets of distinct events in any order; copies of a touch under one click id and
-    of a conversion under one id are resolved here. The first event of a content, by ``received_at``, is the claim.
+    ``conversions`` are distinct events in any order; copies under one conversion id are resolved here: the first event
+    of a content, by ``received_at``, is the claim.
     """
-    distinct = distinct_touches(touches)
-    offer_of_click = {touch.click_id: touch.offer_id for touch in distinct}
     refused: list[Refusal] = []
     claims: dict[tuple[str, Decimal | None, str], list[Claim]] = defaultdict(list)
     events: dict[str, list[Conversion]] = defaultdict(list)
     for conversion in conversions:
         events[conversion.conversion_id].append(conversion)
-        claim = locate(conversion, offer_of_click, catalogs)
+        claim = locate(conversion, touches, catalogs)
         if isinstance(claim, Refusal):
             refused.append(claim)
             continue
         amount = None if conversion.amount is None else Decimal(conversion.amount)
         claims[conversion.conversion_id, amount, claim.currency].append(claim)
-    last_touch = max((touch.received_at for touch in touches), default=0)
     credits = []
     for (conversion_id, _, _), copies in claims.items():
         known = events[conversion_id]
-        latest = max(last_touch, max(event.received_at for event in known))
-        version = latest << COUNT_BITS | min(len(touches) + len(known), COUNT_LIMIT)
+        latest = max(touches.last_received_at, max(event.received_at for event in known))
+        version = latest << COUNT_BITS | min(touches.count + len(known), COUNT_LIMIT)
         first = min(copies, key=lambda claim: arrival(claim.conversion))
-        credits.append(credit(session_id, first, distinct, version, len(copies) - 1, run_id))
+        credits.append(credit(session_id, first, touches, version, len(copies) - 1, run_id))
     return SessionDecision(credits, refused)
 
 
@@ -84,7 +81,7 @@ def arrival(conversion: Conversion) -> tuple[int, int, str]:
     return conversion.received_at, conversion.occurred_at, repr((content, sorted(conversion.params.items())))
 
 
-def locate(conversion: Conversion, offer_of_click: dict[str, str], catalogs: CompiledLog) -> Claim | Refusal:
+def locate(conversion: Conversion, touches: SessionTouches, catalogs: CompiledLog) -> Claim | Refusal:
     """The catalog and program that decide a conversion (RULES 2, details), or why none does."""
     number, catalog = catalogs.in_effect(conversion.received_at)
     default_currency = catalog.currencies.get(conversion.advertiser_id)
@@ -95,7 +92,7 @@ def locate(conversion: Conversion, offer_of_click: dict[str, str], catalogs: Com
         offer = catalog.offers.get(conversion.offer_id)
         if offer is None:
             return unknown(conversion, "offer", conversion.offer_id, number)
-    clicked = catalog.offers.get(offer_of_click.get(conversion.click_id or "", ""))
+    clicked = catalog.offers.get(touches.offer_of(conversion.click_id) or "")
     program_id = conversion.program_id
     if program_id is None:
         named = offer or clicked
@@ -115,7 +112,7 @@ def unknown(conversion: Conversion, what: str, name: str, number: int) -> Refusa
 
 
 def credit(
-    session_id: str, claim: Claim, touches: Sequence[Touch], version: int, duplicates: int, run_id: str
+    session_id: str, claim: Claim, touches: SessionTouches, version: int, duplicates: int, run_id: str
 ) -> Credit:
     conversion = claim.conversion
     decision = decide(claim.catalog, conversion, claim.program, claim.currency, touches)

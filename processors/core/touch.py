@@ -1,13 +1,13 @@
-"""A touch as crediting sees it: the leading fields of a click."""
+"""The touches of a session, kept so that a decision costs the same with ten of them or a hundred thousand."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 
 class Touch(NamedTuple):
-    """The fields of ``click.v1.avsc`` up to ``country``, in its order. Times in milliseconds."""
+    """A touch as crediting sees it: the fields of ``click.v1.avsc`` up to ``country``. Times in milliseconds."""
 
     click_id: str
     occurred_at: int
@@ -17,6 +17,94 @@ class Touch(NamedTuple):
     offer_id: str
     invalid: str | None
     country: str | None
+
+
+class GroupKey(NamedTuple):
+    """Touches that share these share all that decides about them but their time."""
+
+    offer_id: str
+    partner_id: str
+    type: str
+    invalid: bool
+
+
+Entry = tuple[int, str, Touch]
+"""``occurred_at``, ``click_id`` and the touch: in this order a group is sorted."""
+
+
+class SessionTouches:
+    """The distinct touches of one session, whatever the order in which they were added.
+
+    Copies under one click id are one touch: the copy received first, invalid if any copy says so, since a later check
+    flags a touch by sending it again with ``invalid`` (RULES 2, details). ``count`` is the number of copies that
+    differ, ``last_received_at`` the latest among all of them; both only ever grow (DESIGN 1.3).
+    """
+
+    __slots__ = ("_by_id", "_copies", "_groups", "_unsorted", "count", "last_received_at")
+
+    def __init__(self, touches: Iterable[Touch] = ()) -> None:
+        self.count = 0
+        self.last_received_at = 0
+        self._by_id: dict[str, Touch] = {}
+        self._copies: dict[str, set[Touch]] = {}
+        self._groups: dict[GroupKey, list[Entry]] = {}
+        self._unsorted: set[GroupKey] = set()
+        for touch in touches:
+            self.add(touch)
+
+    def add(self, touch: Touch) -> bool:
+        """Take a touch. False if this very touch is known."""
+        known = self._by_id.get(touch.click_id)
+        if known is None:
+            self._by_id[touch.click_id] = touch
+            self._insert(touch)
+        else:
+            copies = self._copies.get(touch.click_id) or {known}
+            if touch in copies:
+                return False
+            copies.add(touch)
+            self._copies[touch.click_id] = copies
+            one = merged(copies)
+            if one != known:
+                self._groups[group_key(known)].remove((known.occurred_at, known.click_id, known))
+                self._by_id[touch.click_id] = one
+                self._insert(one)
+        self.count += 1
+        if touch.received_at > self.last_received_at:
+            self.last_received_at = touch.received_at
+        return True
+
+    def _insert(self, touch: Touch) -> None:
+        key = group_key(touch)
+        group = self._groups.setdefault(key, [])
+        entry = (touch.occurred_at, touch.click_id, touch)
+        if group and entry < group[-1]:
+            self._unsorted.add(key)
+        group.append(entry)
+
+    def groups(self) -> Iterator[tuple[GroupKey, list[Entry]]]:
+        """Every group with its touches by time, then click id."""
+        for key in self._unsorted:
+            self._groups[key].sort()
+        self._unsorted.clear()
+        return iter(self._groups.items())
+
+    def offer_of(self, click_id: str | None) -> str | None:
+        """The offer that a click of this session was on."""
+        touch = self._by_id.get(click_id) if click_id is not None else None
+        return touch.offer_id if touch is not None else None
+
+
+def group_key(touch: Touch) -> GroupKey:
+    return GroupKey(touch.offer_id, touch.partner_id, touch.type, touch.invalid is not None)
+
+
+def merged(copies: Iterable[Touch]) -> Touch:
+    ordered = sorted(copies, key=copy_order)
+    first = ordered[0]
+    if first.invalid is None:
+        return first._replace(invalid=next((copy.invalid for copy in ordered if copy.invalid is not None), None))
+    return first
 
 
 def copy_order(touch: Touch) -> tuple[int, int, str, str, str, str, str]:
@@ -29,23 +117,3 @@ def copy_order(touch: Touch) -> tuple[int, int, str, str, str, str, str]:
         touch.invalid or "",
         touch.country or "",
     )
-
-
-def distinct_touches(touches: Iterable[Touch]) -> list[Touch]:
-    """One touch per click id, whatever the order: the copy received first, and invalid if any copy says so.
-
-    A later check flags a touch by sending it again with ``invalid`` (RULES 2, details).
-    """
-    by_id: dict[str, Touch] = {}
-    for touch in touches:
-        known = by_id.setdefault(touch.click_id, touch)
-        if known is not touch and known != touch:
-            by_id[touch.click_id] = merged(known, touch)
-    return list(by_id.values())
-
-
-def merged(one: Touch, other: Touch) -> Touch:
-    first, second = sorted((one, other), key=copy_order)
-    if first.invalid is None and second.invalid is not None:
-        return first._replace(invalid=second.invalid)
-    return first

@@ -8,7 +8,7 @@ import orjson
 from hypothesis import given
 from hypothesis import strategies as st
 
-from processors.core import CompiledLog, Touch, decide_session
+from processors.core import CompiledLog, SessionTouches, Touch, decide_session
 from processors.core.offline import Conflict
 from schemas.catalog import CatalogLog
 from schemas.events import parse_event
@@ -121,7 +121,7 @@ def test_r53_a_contract_corrected_backwards_moves_nothing_that_was_received_befo
         ]
     )
     events = records([touch("b", 2 * HOUR), touch("a", HOUR), sale(), sale(order_id="2", received_at=received(HOUR))])
-    touches = [Touch._make(event[: len(Touch._fields)]) for event in events if isinstance(event, Click)]
+    touches = SessionTouches(Touch._make(e[: len(Touch._fields)]) for e in events if isinstance(e, Click))
     sales = [event for event in events if isinstance(event, Conversion)]
     credits = decide_session(sales[0].session_id, sales, touches, CompiledLog(log), "live").credits
     assert [(c.order_id, c.partner_id, c.catalog_version) for c in credits] == [("1", "a", 1), ("2", "b", 2)]
@@ -142,5 +142,5 @@ def test_the_first_catalog_has_always_been_in_effect() -> None:
     log = CatalogLog.of([CatalogVersion(1, SALE_AT, SALE_AT, "op", "", yaml_text("default"))])
     event = parse_event(sale(received_at=format_time(SALE_AT - 9 * DAY)), received_at=None, door="test")
     assert isinstance(event, Conversion)
-    decision = decide_session(event.session_id, [event], [], CompiledLog(log), "live")
+    decision = decide_session(event.session_id, [event], SessionTouches(), CompiledLog(log), "live")
     assert decision.credits[0].catalog_version == 1
