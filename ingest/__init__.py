@@ -1,1 +1,11 @@
-"""."""
+"""HTTP in, Kafka out: tracking links, postbacks, bulk events; loading files; the catalog log.
+
+What to import from here:
+
+- `ingest.settings`: `IngestSettings`; `ingest.server`: `serve`.
+- `ingest.catalog_log`: `read_catalog_log`, `publish_catalog`.
+- `ingest.load`: `load_file`, `read_lines`, `intake_now`; `ingest.bulk_publisher`: `BulkPublisher`.
+- `ingest.errors`: everything that these raise.
+
+Nothing is imported by this module itself: a command that needs one part does not load the others' libraries.
+"""

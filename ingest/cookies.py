@@ -1,0 +1,40 @@
+"""The session cookie: first party on the tracking domain, its value is the session's UUID text (DESIGN 3)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from ingest.settings import IngestSettings
+
+UUID_VALUE = r'"?([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})"?(?=\s*(?:;|$))'
+LOOPBACK = re.compile(r"(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])(?::\d+)?", re.IGNORECASE)
+
+
+class SessionCookie:
+    """Reads and writes the cookie as the settings say."""
+
+    def __init__(self, settings: IngestSettings) -> None:
+        name = settings.cookie_name
+        self._pattern = re.compile(rf"(?:^|;\s*){re.escape(name)}\s*=\s*{UUID_VALUE}", re.IGNORECASE)
+        self._secure = settings.cookie_secure
+        self._start = f"{name}="
+        self._end = f"; Path=/; Max-Age={settings.cookie_max_age_s}; HttpOnly; SameSite="
+
+    def read(self, headers: Sequence[str]) -> str | None:
+        """The session in a request's ``Cookie`` headers, lower case; None when absent or not a UUID."""
+        for header in headers:
+            found = self._pattern.search(header)
+            if found is not None:
+                return found[1].lower()
+        return None
+
+    def write(self, session_id: str, scheme: str, host: str) -> str:
+        """``Set-Cookie`` for the session.
+
+        ``Secure; SameSite=None``, because pixels on shop pages need it. A browser keeps no Secure cookie that came over
+        plain http, so over http to a loopback name (the demo) it is ``Lax``. The name decides, not the peer's address:
+        behind a TLS proxy on the same machine the visitor's host is public.
+        """
+        secure = self._secure and not (scheme == "http" and LOOPBACK.fullmatch(host) is not None)
+        return self._start + session_id + self._end + ("None; Secure" if secure else "Lax")

@@ -1,0 +1,72 @@
+"""A record as the Kafka message that carries it: topic, key, timestamp and CloudEvents headers (DESIGN 3)."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import NamedTuple
+
+from ingest.encoding import encode_event
+from schemas.codec import encode
+from schemas.ids import session_key
+from schemas.records import Adjustment, Click, Conversion, DeadLetter, Event
+from schemas.times import format_time
+from schemas.topics import ADJUSTMENTS, CLICKS, CONVERSIONS, DEAD_LETTERS
+
+TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
+"""W3C Trace Context, version 00."""
+Headers = list[tuple[str, str | bytes | None]]
+"""As confluent's Producer takes them."""
+CLICK_TYPE = b"accredit.click"
+CONVERSION_TYPE = b"accredit.conversion"
+ADJUSTMENT_TYPE = b"accredit.adjustment"
+DEAD_LETTER_TYPE = b"accredit.dead_letter"
+
+
+class Message(NamedTuple):
+    """What a publisher (Kafka's, later the spool) takes: plain bytes, and the event time in milliseconds."""
+
+    topic: str
+    key: bytes
+    value: bytes
+    timestamp: int
+    headers: Headers
+
+
+@lru_cache(maxsize=64)
+def second_text(second: int) -> str:
+    return format_time(second * 1_000)[:-1]
+
+
+def ce_time(milliseconds: int) -> bytes:
+    """RFC 3339 with milliseconds; the second's text is kept, because live events share it."""
+    second, rest = divmod(milliseconds, 1_000)
+    return b"%b.%03dZ" % (second_text(second).encode(), rest)
+
+
+def headers_of(ce_id: str, ce_type: bytes, at: int, traceparent: str | None) -> Headers:
+    headers: Headers = [("ce_id", ce_id), ("ce_type", ce_type), ("ce_time", ce_time(at))]
+    if traceparent is not None and TRACEPARENT.fullmatch(traceparent) is not None:
+        headers.append(("traceparent", traceparent))
+    return headers
+
+
+def event_message(event: Event, traceparent: str | None = None) -> Message:
+    """The message of an event: clicks and conversions by session, adjustments by the conversion they correct."""
+    value = encode_event(event)
+    at = event.occurred_at
+    if isinstance(event, Click):
+        headers = headers_of(event.click_id, CLICK_TYPE, at, traceparent)
+        return Message(CLICKS, session_key(event.session_id), value, at, headers)
+    if isinstance(event, Conversion):
+        headers = headers_of(event.conversion_id, CONVERSION_TYPE, at, traceparent)
+        return Message(CONVERSIONS, session_key(event.session_id), value, at, headers)
+    assert isinstance(event, Adjustment)
+    headers = headers_of(event.conversion_id, ADJUSTMENT_TYPE, at, traceparent)
+    return Message(ADJUSTMENTS, event.conversion_id.encode(), value, at, headers)
+
+
+def dead_letter_message(letter: DeadLetter) -> Message:
+    """The message of a dead letter: keyed by its id, at the time of its arrival."""
+    headers = headers_of(letter.dead_letter_id, DEAD_LETTER_TYPE, letter.received_at, None)
+    return Message(DEAD_LETTERS, letter.dead_letter_id.encode(), encode(letter), letter.received_at, headers)

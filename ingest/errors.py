@@ -1,0 +1,72 @@
+"""What can go wrong at the front door.
+
+IngestError
+├── Refusal            this request cannot be served; its sender gets the status, the reason and the field
+├── NotAcknowledged    Kafka has not confirmed in time: the sender gets a 503 and comes again
+│   └── PublisherFull  more waits for Kafka already than memory was set aside for: the same
+├── NoCatalog          nothing has been applied yet: `accredit catalog apply FILE`
+├── KafkaUnreachable   the catalog log could not be read to its end in time: check the broker's address
+└── CatalogRaced       two applied at once and the other was first: look at its version, apply again
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+class IngestError(Exception):
+    """Base of everything below."""
+
+
+class Refusal(IngestError):
+    """A request that is answered with ``status`` and a problem document (RFC 9457)."""
+
+    def __init__(
+        self,
+        status: int,
+        reason: str,
+        detail: str,
+        *,
+        field: str | None = None,
+        headers: Sequence[tuple[str, str]] = (),
+    ) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.reason = reason
+        self.detail = detail
+        self.field = field
+        self.headers = tuple(headers)
+
+
+class NotAcknowledged(IngestError):
+    """Kafka has not acknowledged with acks=all. Operator: is the broker up, do the topics exist, is its disk full?"""
+
+
+class PublisherFull(NotAcknowledged):
+    """The producer's bounded queue is full: Kafka is slower than what comes in, or away."""
+
+    def __init__(self) -> None:
+        super().__init__("the queue to Kafka is full")
+
+
+class NoCatalog(IngestError):
+    """No catalog version is in effect. Operator: `accredit catalog apply FILE`."""
+
+    def __init__(self) -> None:
+        super().__init__("no catalog has been applied yet; apply one with: accredit catalog apply FILE")
+
+
+class KafkaUnreachable(IngestError):
+    """The catalog log could not be read. Operator: check the broker, its address, and that the topics were created."""
+
+
+class CatalogRaced(IngestError):
+    """Someone else applied a catalog at the same time, and the log has theirs first. Nothing of ours is in effect."""
+
+    def __init__(self, version: int, author: str) -> None:
+        super().__init__(
+            f"{author} applied version {version} at the same moment and was first; nothing was changed by you. "
+            "Look at it with `accredit catalog show`, then apply again."
+        )
+        self.version = version
+        self.author = author

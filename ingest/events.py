@@ -1,0 +1,144 @@
+"""Server to server: ``POST /v1/events`` with a JSON array or NDJSON. One bad event does not cost the others."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Iterator
+from http import HTTPStatus
+from typing import Any
+
+import orjson
+
+from ingest.bodies import decompress, read_body
+from ingest.door import DoorContext
+from ingest.envelope import Message
+from ingest.errors import Refusal
+from ingest.http import Answer, Exchange, Scope, json_answer, problem, traceparent_of
+from schemas.errors import InvalidEvent
+
+DOOR = "bulk"
+YIELD_EVERY = 100
+NDJSON_TYPES = frozenset({"application/x-ndjson", "application/ndjson", "application/jsonl", "application/x-jsonlines"})
+Item = tuple[Any, bytes, InvalidEvent | None]
+
+
+class EventsDoor:
+    """Takes up to 10 MB of events and answers 202 with a result for each, in their order."""
+
+    methods = ("POST",)
+
+    def __init__(self, context: DoorContext) -> None:
+        self._context = context
+
+    async def __call__(self, scope: Scope, exchange: Exchange) -> Answer:
+        settings = self._context.settings
+        raw = await read_body(scope, exchange, limit=settings.body_limit, timeout_s=settings.body_timeout_s)
+        now = self._context.now()
+        self._context.intake.catalog_at(now)  # NoCatalog before anything is judged
+        try:
+            body = decompress(raw, scope.headers.get("content-encoding"), limit=settings.decoded_limit)
+            items = items_of(body, scope.headers.get("content-type") or "", settings.events_limit)
+        except Refusal as refusal:
+            if refusal.status != HTTPStatus.BAD_REQUEST:
+                raise
+            return await self._unusable(refusal, raw, now)
+        return await self._take(items, now, traceparent_of(scope))
+
+    async def _take(self, items: Iterator[Item], now: int, traceparent: str | None) -> Answer:
+        intake = self._context.intake
+        messages: list[Message] = []
+        results: list[dict[str, Any]] = []
+        accepted: Counter[str] = Counter()
+        refused: Counter[str] = Counter()
+        for number, (fields, original, broken) in enumerate(items, 1):
+            try:
+                if broken is not None:
+                    raise broken
+                event = intake.accept(fields, now=now, door=DOOR, traceparent=traceparent)
+            except InvalidEvent as error:
+                messages.append(intake.refuse(error, original or written_again(fields), now=now, door=DOOR))
+                refused[error.reason] += 1
+                results.append(
+                    {"status": "rejected", "reason": error.reason, "field": error.field, "detail": error.detail}
+                )
+            else:
+                messages.append(event.message)
+                accepted[event.kind] += 1
+                results.append({"status": "accepted", "id": event.id})
+            if number % YIELD_EVERY == 0:
+                await asyncio.sleep(0)
+        await self._context.publisher.publish_all(messages)
+        self._count(accepted, refused)
+        content = {"accepted": accepted.total(), "rejected": refused.total(), "results": results}
+        return json_answer(HTTPStatus.ACCEPTED, content)
+
+    async def _unusable(self, refusal: Refusal, raw: bytes, now: int) -> Answer:
+        """The whole body as one dead letter."""
+        error = InvalidEvent(refusal.reason, None, refusal.detail)
+        await self._context.publisher.publish(self._context.intake.refuse(error, raw, now=now, door=DOOR))
+        self._context.metrics.refused.labels(DOOR, refusal.reason).inc()
+        return problem(refusal)
+
+    def _count(self, accepted: Counter[str], refused: Counter[str]) -> None:
+        for kind, count in accepted.items():
+            self._context.metrics.accepted.labels(DOOR, kind).inc(count)
+        for reason, count in refused.items():
+            self._context.metrics.refused.labels(DOOR, reason).inc(count)
+
+
+def items_of(body: bytes, content_type: str, limit: int) -> Iterator[Item]:
+    """The events of a body. Refusal 400 when nothing of it can be used, 413 when they are more than ``limit``.
+
+    An array when it begins like one and is not declared NDJSON; else a JSON object a line. One object over several
+    lines is taken too.
+    """
+    start = body.lstrip()[:1]
+    if not start:
+        raise unusable("EMPTY_BODY", "there is nothing in the body; send a JSON array or NDJSON")
+    kind = content_type.partition(";")[0].strip().lower()
+    if start == b"[" and kind not in NDJSON_TYPES:
+        events = parse(body)
+        if len(events) > limit:
+            raise too_many(limit)
+        return ((event, b"", None) for event in events)
+    if kind == "application/json" and start == b"{" and b"\n" in body.strip():
+        try:
+            return iter([(orjson.loads(body), b"", None)])
+        except orjson.JSONDecodeError:
+            pass  # NDJSON under the wrong name
+    if body.count(b"\n") >= limit:
+        raise too_many(limit)
+    return (read_line(line) for line in body.split(b"\n") if line.strip())
+
+
+def parse(body: bytes) -> Any:
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise unusable("INVALID_JSON", f"the body is not JSON: {error}") from None
+
+
+def read_line(line: bytes) -> Item:
+    """One line of NDJSON with its original bytes."""
+    try:
+        return orjson.loads(line), line, None
+    except orjson.JSONDecodeError as error:
+        return None, line, InvalidEvent("INVALID_JSON", None, f"the line is not JSON: {error}")
+
+
+def written_again(fields: Any) -> bytes:
+    """An array's item as JSON again: its own bytes are not known any more."""
+    try:
+        return orjson.dumps(fields)
+    except TypeError:  # nested deeper than orjson writes, though it reads it
+        return b"(an item of an array, nested too deeply to be written again)"
+
+
+def unusable(reason: str, detail: str) -> Refusal:
+    return Refusal(HTTPStatus.BAD_REQUEST, reason, detail)
+
+
+def too_many(limit: int) -> Refusal:
+    detail = f"more than {limit} events; send them in parts"
+    return Refusal(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "TOO_MANY_EVENTS", detail)

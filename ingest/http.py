@@ -1,0 +1,102 @@
+"""The little of HTTP that the doors share: RSGI's types as we use them, answers, problem documents (RFC 9457)."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from http import HTTPStatus
+from typing import Any, NamedTuple, Protocol
+
+import orjson
+
+from ingest.errors import Refusal
+from schemas.errors import InvalidEvent
+
+HeaderList = list[tuple[str, str]]
+PROBLEM_JSON = ("content-type", "application/problem+json")
+JSON = ("content-type", "application/json")
+NO_STORE = ("cache-control", "no-store")
+UNKNOWN_REASONS = frozenset({"UNKNOWN_OFFER", "UNKNOWN_ADVERTISER", "UNKNOWN_PROGRAM"})
+
+
+class RequestHeaders(Protocol):
+    """RSGI headers: names are lower case; a header that is not UTF-8 is not there."""
+
+    def get(self, key: str, default: Any = None, /) -> Any: ...
+
+    def get_all(self, key: str, /) -> list[str]: ...
+
+
+class Scope(Protocol):
+    """An RSGI request: ``path`` is percent-decoded, ``client`` is ``address:port``."""
+
+    @property
+    def method(self) -> str: ...
+    @property
+    def path(self) -> str: ...
+    @property
+    def query_string(self) -> str: ...
+    @property
+    def scheme(self) -> str: ...
+    @property
+    def client(self) -> str: ...
+    @property
+    def authority(self) -> str | None: ...
+    @property
+    def headers(self) -> RequestHeaders: ...
+
+
+class Exchange(Protocol):
+    """RSGI's other half: the body comes in chunks, one response goes out."""
+
+    def __aiter__(self) -> AsyncIterator[bytes]: ...
+
+    def response_empty(self, status: int, headers: HeaderList) -> None: ...
+
+    def response_bytes(self, status: int, headers: HeaderList, body: bytes) -> None: ...
+
+
+class Answer(NamedTuple):
+    """What a door answers."""
+
+    status: int
+    headers: HeaderList
+    body: bytes = b""
+
+
+def json_answer(status: int, content: Any) -> Answer:
+    return Answer(status, [JSON, NO_STORE], orjson.dumps(content))
+
+
+def problem(refusal: Refusal) -> Answer:
+    """A refusal as a problem document: type, title, status, detail, and our ``reason`` code and ``field``."""
+    content: Mapping[str, Any] = {
+        "type": f"urn:accredit:problem:{refusal.reason.lower().replace('_', '-')}",
+        "title": refusal.reason.replace("_", " ").capitalize(),
+        "status": refusal.status,
+        "detail": refusal.detail,
+        "reason": refusal.reason,
+        "field": refusal.field,
+    }
+    return Answer(refusal.status, [PROBLEM_JSON, NO_STORE, *refusal.headers], orjson.dumps(content))
+
+
+def refusal_of(error: InvalidEvent, status: int | None = None) -> Refusal:
+    """400 for what is malformed, 422 for what is well formed and names something that the catalog does not have."""
+    if status is None:
+        status = HTTPStatus.UNPROCESSABLE_ENTITY if error.reason in UNKNOWN_REASONS else HTTPStatus.BAD_REQUEST
+    return Refusal(status, error.reason, error.detail, field=error.field)
+
+
+def host_of(scope: Scope) -> str:
+    """The host the visitor asked for, with its port."""
+    return scope.authority or scope.headers.get("host") or ""
+
+
+def address_of(scope: Scope) -> str:
+    """The peer's address without its port."""
+    return scope.client.rpartition(":")[0].strip("[]")
+
+
+def traceparent_of(scope: Scope) -> str | None:
+    value = scope.headers.get("traceparent")
+    return value if isinstance(value, str) else None

@@ -1,0 +1,75 @@
+"""One event, whatever its door: checked, made a record, made a message; or refused and made a dead letter."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from ingest.catalog_index import CatalogIndex
+from ingest.envelope import Message, dead_letter_message, event_message
+from schemas.errors import InvalidEvent
+from schemas.events import dead_letter, parse_event
+from schemas.ids import ClickIdKeys
+from schemas.records import Click, Event
+
+MESSAGE_LIMIT = 512 * 1024
+"""Bytes of one event's message: Kafka takes records up to about a megabyte on the event topics."""
+DETAIL_LIMIT = 500
+
+
+class Accepted(NamedTuple):
+    """An event ready to be published. ``kind``: click, impression, conversion, adjustment; ``id``: its public id."""
+
+    kind: str
+    id: str
+    message: Message
+
+
+def kind_and_id(event: Event) -> tuple[str, str]:
+    if isinstance(event, Click):
+        return event.type, event.click_id
+    return type(event).__name__.lower(), event.conversion_id
+
+
+class Intake:
+    """Judges events by the catalog in effect. Raises nothing but InvalidEvent, and NoCatalog before the first one."""
+
+    def __init__(self, keys: ClickIdKeys, catalog_at: Callable[[int], CatalogIndex]) -> None:
+        """``catalog_at`` gives the index in effect at a millisecond, or raises NoCatalog."""
+        self.keys = keys
+        self.catalog_at = catalog_at
+
+    def accept(
+        self,
+        fields: Any,
+        *,
+        now: int,
+        door: str,
+        traceparent: str | None = None,
+        received_at_kept: bool = False,
+    ) -> Accepted:
+        """A public event (``examples/events.ndjson``) as its message. ``received_at`` is ``now`` unless it is kept."""
+        index = self.catalog_at(now)
+        try:
+            received_at = None if received_at_kept else now
+            event = parse_event(fields, received_at=received_at, door=door, keys=self.keys)
+        except RecursionError:
+            raise InvalidEvent("INVALID_EVENT", None, "nested too deeply") from None
+        except InvalidEvent as error:
+            if len(error.detail) > DETAIL_LIMIT:  # it quotes what was sent
+                error.detail = error.detail[:DETAIL_LIMIT] + "…"
+            raise
+        index.check(event)
+        return self.accept_record(event, traceparent)
+
+    def accept_record(self, event: Event, traceparent: str | None = None) -> Accepted:
+        """A record that is valid already as its message. InvalidEvent if it is too large for the log."""
+        message = event_message(event, traceparent)
+        if len(message.value) > MESSAGE_LIMIT:
+            detail = f"{len(message.value)} bytes; one event may have {MESSAGE_LIMIT}"
+            raise InvalidEvent("EVENT_TOO_LARGE", None, detail)
+        return Accepted(*kind_and_id(event), message)
+
+    def refuse(self, error: InvalidEvent, original: bytes, *, now: int, door: str, stage: str = "ingest") -> Message:
+        """The dead letter of what was refused, with its original bytes."""
+        return dead_letter_message(dead_letter(error, original, stage=stage, door=door, received_at=now))

@@ -1,0 +1,118 @@
+"""The front door as an RSGI application: which door a path leads to, and nothing but problem documents on errors."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from http import HTTPStatus
+
+import structlog
+
+from ingest.catalog_follow import CatalogFollower
+from ingest.door import DoorContext
+from ingest.errors import NoCatalog, NotAcknowledged, Refusal
+from ingest.events import EventsDoor
+from ingest.health import Health
+from ingest.http import Answer, Exchange, Scope, problem
+from ingest.intake import Intake
+from ingest.metrics import Metrics
+from ingest.postback import PostbackDoor
+from ingest.publisher import KafkaPublisher
+from ingest.redirect import PREFIX, RedirectDoor
+from ingest.settings import IngestSettings
+
+log = structlog.get_logger(__name__)
+
+FLUSH_S = 2.0
+Handler = Callable[[Scope, Exchange], Awaitable[Answer]]
+Route = tuple[str, tuple[str, ...], Handler]
+
+
+class Doors:
+    """Path and method to a door; everything that goes wrong to an answer."""
+
+    def __init__(self, context: DoorContext, health: Health) -> None:
+        self._metrics = context.metrics
+        self._retry = ("retry-after", str(context.settings.retry_after_s))
+        redirect = RedirectDoor(context)
+        postback = PostbackDoor(context)
+        events = EventsDoor(context)
+        probe = ("GET", "HEAD")
+        self._redirect: Route = ("redirect", redirect.methods, lambda scope, _: redirect(scope))
+        self._routes: dict[str, Route] = {
+            "/pb": ("postback", postback.methods, postback),
+            "/v1/events": ("bulk", events.methods, events),
+            "/healthz": ("healthz", probe, lambda *_: health.alive()),
+            "/readyz": ("readyz", probe, lambda *_: health.ready()),
+            "/metrics": ("metrics", probe, lambda *_: health.metrics()),
+        }
+
+    async def __call__(self, scope: Scope, exchange: Exchange) -> None:
+        """Answer one request. Raises nothing."""
+        started = time.perf_counter()
+        path = scope.path
+        door = "none"
+        try:
+            route = self._redirect if path.startswith(PREFIX) else self._routes.get(path)
+            if route is None:
+                raise Refusal(HTTPStatus.NOT_FOUND, "NO_SUCH_PATH", f"there is nothing at {path[:200]}")
+            door, methods, handler = route
+            if scope.method not in methods:
+                allowed = ", ".join(methods)
+                detail = f"{scope.method[:20]} is not taken here; {allowed} is"
+                headers = [("allow", allowed)]
+                raise Refusal(HTTPStatus.METHOD_NOT_ALLOWED, "METHOD_NOT_ALLOWED", detail, headers=headers)
+            answer = await handler(scope, exchange)
+        except Exception as error:
+            answer = self._failed(error, path)
+        if answer.body:
+            exchange.response_bytes(answer.status, answer.headers, answer.body)
+        else:
+            exchange.response_empty(answer.status, answer.headers)
+        self._metrics.responses.labels(door, answer.status).inc()
+        self._metrics.seconds.labels(door).observe(time.perf_counter() - started)
+
+    def _failed(self, error: Exception, path: str) -> Answer:
+        """The answer to what a door raised. A sender never sees a traceback."""
+        if isinstance(error, Refusal):
+            return problem(error)
+        unavailable = HTTPStatus.SERVICE_UNAVAILABLE
+        if isinstance(error, NotAcknowledged):
+            log.warning("not_acknowledged", path=path[:200], error=str(error))
+            detail = "the event could not be made durable; send it again"
+            return problem(Refusal(unavailable, "NOT_DURABLE", detail, headers=[self._retry]))
+        if isinstance(error, NoCatalog):
+            detail = "no catalog has been applied yet; send it again later"
+            return problem(Refusal(unavailable, "NO_CATALOG", detail, headers=[self._retry]))
+        log.error("request_failed", path=path[:200], exc_info=error)
+        detail = "this is our mistake, not yours; it is in our log"
+        return problem(Refusal(HTTPStatus.INTERNAL_SERVER_ERROR, "INTERNAL_ERROR", detail))
+
+
+class App:
+    """One worker process's front door, with granian's life cycle: made, opened on its loop, closed."""
+
+    def __init__(self, settings: IngestSettings) -> None:
+        self._settings = settings
+        self._metrics = Metrics()
+        self._catalog = CatalogFollower(settings.kafka)
+        self._publisher: KafkaPublisher | None = None
+        self._doors: Doors | None = None
+
+    def __rsgi_init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        settings = self._settings
+        self._catalog.start()
+        self._publisher = KafkaPublisher(settings, loop, self._metrics)
+        intake = Intake(settings.keys, self._catalog.at)
+        context = DoorContext(settings, self._publisher, intake, self._metrics)
+        self._doors = Doors(context, Health(self._publisher, self._catalog, self._metrics))
+
+    def __rsgi_del__(self, loop: asyncio.AbstractEventLoop) -> None:
+        assert self._publisher is not None
+        self._publisher.close(FLUSH_S)
+        self._catalog.close()
+
+    async def __rsgi__(self, scope: Scope, exchange: Exchange) -> None:
+        assert self._doors is not None
+        await self._doors(scope, exchange)
