@@ -114,7 +114,7 @@ class Stack:
         url = f"http://{LOOPBACK}:{port}"
         self._addresses["clickhouse"] = url
         log = self._log("clickhouse")
-        child = Child("clickhouse", server_argv(self.data, port), log, environment_with(log_format="json"))
+        child = Child("clickhouse", server_argv(self.data, port), log, environment_with(log_format="json"), self.data)
         return Service("clickhouse", child, log, lambda: url, url, ready_path="/ping")
 
     def _topics(self) -> None:
@@ -133,7 +133,8 @@ class Stack:
         """Each worker has its own state folder, as workers on different machines have."""
         names = ["worker"] if self._workers == 1 else [f"worker-{i + 1}" for i in range(self._workers)]
         return [
-            self._process(name, "--state", str(self.data / "state" / str(i))) for i, name in enumerate(names, start=1)
+            self._process(name, "--state", str(self.data / "state" / str(i)), "--instance", name)
+            for i, name in enumerate(names, start=1)
         ]
 
     def _process(self, name: str, *options: str) -> Service:
@@ -142,7 +143,7 @@ class Stack:
         log = self._log(name)
         if name in ("ingest", "console"):
             self._addresses[name] = url
-        argv = [sys.executable, "-m", "console", name.partition("-")[0], "--port", str(port), *options]
+        argv = [sys.executable, "-P", "-m", "console", name.partition("-")[0], "--port", str(port), *options]
         addresses = {"kafka": self._addresses["kafka"], "clickhouse": self._addresses["clickhouse"]}
         environment = environment_with(data=str(self.data), log_format="json", **addresses)
         return Service(name, Child(name, argv, log, environment, self.data), log, lambda: url, url)

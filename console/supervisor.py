@@ -96,7 +96,8 @@ class Service:
 
 def has_started(found: Health) -> bool:
     """Ready, or waiting for nothing but the first catalog."""
-    return found.ready or (found.alive and FIRST_CATALOG in found.reason)
+    reason = found.reason.lower()
+    return found.ready or (found.alive and FIRST_CATALOG in reason and "kafka" not in reason)
 
 
 def ending(code: int | None) -> str:

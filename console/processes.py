@@ -1,0 +1,137 @@
+"""`accredit ingest|worker|sink|console`: each process alone, against any Kafka and ClickHouse.
+
+Here the environment and the options become the settings object of a package; the packages read neither.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from console.installation import Installation, find
+from console.logs import configure_logging
+from console.options import data_option
+from console.settings import Settings, read_settings
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+LOOPBACK = "127.0.0.1"
+
+
+def listen_options(default_port: int) -> Callable[[Command], Command]:
+    """``--host`` and ``--port`` of what the process serves."""
+
+    def add(command: Command) -> Command:
+        command = click.option("--port", type=click.IntRange(0, 65_535), default=default_port, show_default=True)(
+            command
+        )
+        return click.option("--host", default=LOOPBACK, show_default=True, help="Address to listen on.")(command)
+
+    return add
+
+
+def prepared(data: Path | None) -> tuple[Settings, Installation]:
+    """Settings and addresses for a process of its own; logging is set up."""
+    settings = read_settings()
+    configure_logging(settings)
+    return settings, find(settings, data)
+
+
+@click.command()
+@data_option
+@listen_options(8080)
+@click.option("--workers", type=click.IntRange(1, 64), default=1, show_default=True, help="Processes on the one port.")
+def ingest(data: Path | None, host: str, port: int, workers: int) -> None:
+    """Tracking links, postbacks and bulk events: HTTP in, Kafka out.
+
+    \b
+        ACCREDIT_KAFKA=broker:9092 accredit ingest --host 0.0.0.0 --port 8080 --workers 2
+
+    The data folder holds keys.json, which signs the click ids: every ingest process needs the same.
+    """
+    from console.keys import load_keys
+    from ingest.server import serve
+    from ingest.settings import IngestSettings
+
+    settings, installation = prepared(data)
+    folder = data or settings.data
+    serve(
+        IngestSettings(
+            kafka=installation.broker(),
+            host=host,
+            port=port,
+            data_dir=folder,
+            keys=load_keys(folder),
+            workers=workers,
+        ),
+        prepare=partial(configure_logging, settings),
+    )
+
+
+@click.command()
+@data_option
+@listen_options(9101)
+@click.option(
+    "--state",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="DIR",
+    help="Folder of this worker's store; may be deleted, and is then rebuilt. [default: DATA/state/1]",
+)
+@click.option("--instance", metavar="NAME", help="Static group membership: a restart under this name moves nothing.")
+def worker(data: Path | None, host: str, port: int, state: Path | None, instance: str | None) -> None:
+    """Attribution: joins clicks and conversions per session, writes credits.
+
+    \b
+        ACCREDIT_KAFKA=broker:9092 accredit worker --state /var/lib/accredit/state --instance worker-3
+
+    As many as there are partitions may run. Serves /healthz, /readyz and /metrics.
+    """
+    from processors.settings import WorkerSettings
+    from processors.worker import run
+
+    settings, installation = prepared(data)
+    run(
+        WorkerSettings(
+            kafka=installation.broker(),
+            state_dir=state or (data or settings.data) / "state" / "1",
+            group_instance_id=instance,
+            http_host=host,
+            http_port=port,
+        )
+    )
+
+
+@click.command()
+@data_option
+@listen_options(9102)
+def sink(data: Path | None, host: str, port: int) -> None:
+    """Writes every topic to ClickHouse, and creates and migrates its tables.
+
+    \b
+        ACCREDIT_KAFKA=broker:9092 ACCREDIT_CLICKHOUSE=http://user:secret@ch:8123 accredit sink
+
+    Serves /healthz, /readyz and /metrics.
+    """
+    from sinks.clickhouse import run
+    from sinks.clickhouse.settings import SinkSettings
+
+    _, installation = prepared(data)
+    run(SinkSettings(kafka=installation.broker(), clickhouse_url=installation.server(), http_host=host, http_port=port))
+
+
+@click.command()
+@data_option
+@listen_options(8081)
+def console(data: Path | None, host: str, port: int) -> None:
+    """The web page: status and report in the browser. It only reads.
+
+    \b
+        accredit console --port 8081
+    """
+    from console.web import serve
+
+    settings, _ = prepared(data)
+    serve(settings, data, host, port)
