@@ -1,0 +1,108 @@
+"""From what the store has of a session to its credits: decode, decide, and say what could not be used."""
+
+from __future__ import annotations
+
+import io
+from collections import defaultdict
+from functools import cache
+from typing import Any, NamedTuple, cast
+
+from fastavro import schemaless_reader
+
+from processors.core import CompiledLog, SessionTouches, Touch, decide_session
+from processors.store import TouchStore
+from schemas.codec import FRAME_BYTES, decode, leading_schema, locked_schemas
+from schemas.errors import BadFrame
+from schemas.ids import session_text
+from schemas.records import Conversion, Credit
+from schemas.topics import CLICKS, CONVERSIONS
+
+
+class Unusable(NamedTuple):
+    """A value of a session that leads to no credit, and why. ``received_at`` is the conversion's, 0 if unknown."""
+
+    topic: str
+    session: bytes
+    value: bytes
+    reason: str
+    field: str | None
+    detail: str
+    received_at: int
+
+
+class SessionEvents(NamedTuple):
+    """Everything the store knows of a session, decoded as far as the decision needs."""
+
+    session: bytes
+    conversions: list[Conversion]
+    values: list[bytes]
+    """The raw values of ``conversions``, in the same order."""
+    touches: SessionTouches
+    unusable: list[Unusable]
+
+    @property
+    def latest_received_at(self) -> int:
+        """Under which catalog versions its conversions are decided: none later than this one's."""
+        return max((conversion.received_at for conversion in self.conversions), default=0)
+
+
+@cache
+def touch_schemas() -> dict[bytes, dict[str, Any]]:
+    """By frame: the click schemas cut behind the last field that a Touch has. Decoding that much costs a third."""
+    last = Touch._fields[-1]
+    return {s.frame: leading_schema(s, last) for s in locked_schemas().values() if s.name == "click"}
+
+
+def read_session(store: TouchStore, session: bytes) -> SessionEvents:
+    """Load and decode a session. What does not decode is told, and the rest is decided without it."""
+    events = SessionEvents(session, [], [], SessionTouches(), [])
+    for value in store.conversions(session):
+        try:
+            events.conversions.append(cast(Conversion, decode(value)))
+            events.values.append(value)
+        except BadFrame as error:
+            events.unusable.append(Unusable(CONVERSIONS, session, value, error.reason, None, error.detail, 0))
+    add, schemas = events.touches.add, touch_schemas()
+    for value in store.touches(session) if events.conversions else ():
+        try:
+            fields = cast(
+                dict[str, Any], schemaless_reader(io.BytesIO(value[FRAME_BYTES:]), schemas[value[:FRAME_BYTES]], None)
+            )
+        except Exception as error:  # fastavro raises whatever its readers stumble over
+            detail = f"the click does not decode: {error!r}"
+            events.unusable.append(Unusable(CLICKS, session, value, "UNDECODABLE", None, detail, 0))
+        else:
+            add(Touch(*fields.values()))
+    return events
+
+
+def decide_events(events: SessionEvents, catalogs: CompiledLog, run_id: str) -> tuple[list[Credit], list[Unusable]]:
+    """The credits of a session, and everything of it that could not be used. No event makes this raise."""
+    session_id = session_text(events.session)
+    unusable = list(events.unusable)
+    try:
+        decisions = [decide_session(session_id, events.conversions, events.touches, catalogs, run_id)]
+    except Exception:  # a value that no door of ours lets in: find it, and decide the others
+        decisions = []
+        by_id: dict[str, list[Conversion]] = defaultdict(list)
+        for conversion in events.conversions:
+            by_id[conversion.conversion_id].append(conversion)
+        for group in by_id.values():
+            try:
+                decisions.append(decide_session(session_id, group, events.touches, catalogs, run_id))
+            except Exception as error:
+                for conversion in group:
+                    detail = f"the conversion cannot be decided: {error!r}"
+                    unusable.append(of_conversion(events, conversion, "UNDECIDABLE", None, detail))
+    credits = [credit for decision in decisions for credit in decision.credits]
+    for decision in decisions:
+        for refusal in decision.refused:
+            unusable.append(of_conversion(events, refusal.conversion, refusal.reason, refusal.field, refusal.detail))
+    return credits, unusable
+
+
+def of_conversion(
+    events: SessionEvents, conversion: Conversion, reason: str, field: str | None, detail: str
+) -> Unusable:
+    value = events.values[events.conversions.index(conversion)]
+    return Unusable(CONVERSIONS, events.session, value, reason, field, detail, conversion.received_at)

@@ -1,0 +1,42 @@
+"""What a worker is told. The console builds it from its options and the environment; nothing here reads either."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from schemas.times import DAY, SECOND
+
+MIB = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerSettings:
+    """One attribution worker.
+
+    ``state_dir`` is its own and may be deleted at any time while it does not run. ``group_instance_id`` (KIP-345) lets
+    a restarted worker have its partitions back without a rebalance. ``http_port`` 0 takes a free one.
+    """
+
+    kafka: str
+    state_dir: Path
+    group_id: str = "accredit-attribution"
+    group_instance_id: str | None = None
+    run_id: str = "live"
+    http_host: str = "127.0.0.1"
+    http_port: int = 0
+    touch_ttl_s: int = 90 * DAY // SECOND
+    """How long a touch stays in the store after it was written (DESIGN 4)."""
+    memtable_bytes: int = 256 * MIB
+    """Writes kept in memory until they go to disk, over all partitions; so much is read again after a crash."""
+    cache_bytes: int = 64 * MIB
+    """Blocks of the store kept in memory, over all partitions."""
+    batch_records: int = 20_000
+    """Where a batch ends: the Kafka batch that reaches it is taken whole."""
+    fetch_bytes: int = 8 * MIB
+    """Per partition; aiokafka's 1 MiB stalls the batch worker (DESIGN 10)."""
+    fetch_max_wait_ms: int = 50
+    commit_interval_s: float = 0.5
+    session_timeout_s: float = 10.0
+    delivery_timeout_s: float = 120.0
+    stop_timeout_s: float = 15.0

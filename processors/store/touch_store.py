@@ -1,0 +1,71 @@
+"""What a partition remembers: the touches and conversions of its sessions, and how far it has read the log.
+
+A store is a cache of the log (DESIGN 1.1). It may lose its newest writes in a crash, but never in the middle: what it
+holds of a topic is all that it ever applied up to the offset that it names.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable, Set
+from typing import NamedTuple, Protocol
+
+from xxhash import xxh3_64_intdigest
+
+SESSION_BYTES = 16
+KEY_BYTES = 32
+
+Row = tuple[bytes, bytes]
+"""Key (``row_key``) and the raw value of a Kafka record."""
+
+pack_key = struct.Struct(">16sqQ").pack
+
+
+def row_key(session: bytes, occurred_at: int, value: bytes) -> bytes:
+    """Session (16 bytes), time, digest of the value: the same bytes delivered twice are one row."""
+    return pack_key(session, occurred_at, xxh3_64_intdigest(value))
+
+
+class Applied(NamedTuple):
+    """The offset behind the last applied record of each topic; None where nothing ever was."""
+
+    touches: int | None
+    conversions: int | None
+
+
+class TouchStore(Protocol):
+    """One partition's store. Every method may raise what ``processors.errors`` lists for stores.
+
+    All methods are quick but ``flush`` and ``close``, which write to disk. One thread at a time.
+    """
+
+    @property
+    def converted(self) -> Set[bytes]:
+        """The sessions that have a conversion: asked once per click, so it is a set in memory."""
+
+    def put_touches(self, rows: Iterable[Row], next_offset: int) -> None:
+        """Add rows and move the offset, both or neither. The offset never moves back."""
+
+    def put_conversions(self, rows: Iterable[Row], next_offset: int) -> None:
+        """The same for conversions. They never expire: a duplicate is one for ever (RULES R32)."""
+
+    def touches(self, session: bytes) -> list[bytes]:
+        """The values of all touches of a session, by time."""
+
+    def conversions(self, session: bytes) -> list[bytes]:
+        """The values of all conversion events of a session, by time."""
+
+    def applied(self) -> Applied:
+        """How far each topic has been applied."""
+
+    def begin(self, complete_since: int) -> None:
+        """Note that a fresh store is filled from here on and knows every touch written since that millisecond."""
+
+    def complete_since(self, now: int) -> int:
+        """Since when it knows every touch: its beginning, or ``now`` minus the touches' time to live."""
+
+    def flush(self) -> None:
+        """Put everything on disk; a crash after that loses nothing."""
+
+    def close(self) -> None:
+        """Flush and let go. Nothing may be called after it."""
