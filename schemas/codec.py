@@ -18,7 +18,17 @@ from typing import Any, cast
 from fastavro import parse_schema, schemaless_reader, schemaless_writer
 
 from schemas.errors import BadFrame
-from schemas.records import Adjustment, Candidate, CatalogVersion, Click, Conversion, Credit, DeadLetter, Record
+from schemas.records import (
+    Adjustment,
+    Candidate,
+    CatalogVersion,
+    Click,
+    Conversion,
+    Credit,
+    DeadLetter,
+    Record,
+    Settlement,
+)
 
 FRAME_BYTES = 5
 MAGIC = b"\0"
@@ -27,6 +37,7 @@ NAMES: dict[type[Record], str] = {
     Conversion: "conversion",
     Adjustment: "adjustment",
     Credit: "credit",
+    Settlement: "settlement",
     DeadLetter: "dead_letter",
     CatalogVersion: "catalog_version",
 }

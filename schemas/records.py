@@ -138,6 +138,33 @@ class Credit(NamedTuple):
     run_id: str
 
 
+class Settlement(NamedTuple):
+    """What stands of one conversion, over all the sessions that claim it. The greatest version holds."""
+
+    conversion_id: str
+    version: int
+    session_id: str
+    claim_version: int
+    status: str
+    advertiser_id: str
+    program_id: str
+    goal: str
+    order_id: str | None
+    occurred_at: int
+    received_at: int
+    amount: str | None
+    currency: str
+    partner_id: str | None
+    contract_id: str | None
+    payout: str | None
+    revenue: str | None
+    duplicates: int
+    claims: int
+    conflicts: int
+    catalog_version: int
+    run_id: str
+
+
 class DeadLetter(NamedTuple):
     """What could not be used: ``original`` bytes, ``reason`` code, ``detail`` for a person."""
 
@@ -169,5 +196,5 @@ class CatalogVersion(NamedTuple):
     document: str
 
 
-Record = Click | Conversion | Adjustment | Credit | DeadLetter | CatalogVersion
+Record = Click | Conversion | Adjustment | Credit | Settlement | DeadLetter | CatalogVersion
 Event = Click | Conversion | Adjustment

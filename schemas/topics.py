@@ -9,6 +9,7 @@ CLICKS = "clicks"
 CONVERSIONS = "conversions"
 ADJUSTMENTS = "adjustments"
 CREDITS = "credits"
+SETTLEMENTS = "settlements"
 DEAD_LETTERS = "dead-letters"
 CATALOG = "catalog"
 
@@ -42,6 +43,7 @@ TOPICS: tuple[Topic, ...] = (
     Topic(CONVERSIONS, "16 session bytes", "conversion"),
     Topic(ADJUSTMENTS, "conversion_id", "adjustment"),
     Topic(CREDITS, "conversion_id", "credit"),
+    Topic(SETTLEMENTS, "conversion_id", "settlement"),
     Topic(DEAD_LETTERS, "dead_letter_id", "dead_letter", config={"max.message.bytes": "16777216"}),
     Topic(CATALOG, "none", "catalog_version", partitions=1, config={"max.message.bytes": "33554432"}),
 )
