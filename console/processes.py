@@ -33,6 +33,12 @@ def listen_options(default_port: int) -> Callable[[Command], Command]:
     return add
 
 
+def instance_option(command: Command) -> Command:
+    """``--instance NAME``."""
+    text = "Static group membership: a restart under this name moves nothing."
+    return click.option("--instance", metavar="NAME", help=text)(command)
+
+
 def prepared(data: Path | None) -> tuple[Settings, Installation]:
     """Settings and addresses for a process of its own; logging is set up."""
     settings = read_settings()
@@ -80,7 +86,7 @@ def ingest(data: Path | None, host: str, port: int, workers: int) -> None:
     metavar="DIR",
     help="Folder of this worker's store; may be deleted, and is then rebuilt. [default: DATA/state/1]",
 )
-@click.option("--instance", metavar="NAME", help="Static group membership: a restart under this name moves nothing.")
+@instance_option
 def worker(data: Path | None, host: str, port: int, state: Path | None, instance: str | None) -> None:
     """Attribution: joins clicks and conversions per session, writes credits.
 
@@ -107,7 +113,8 @@ def worker(data: Path | None, host: str, port: int, state: Path | None, instance
 @click.command()
 @data_option
 @listen_options(9102)
-def sink(data: Path | None, host: str, port: int) -> None:
+@instance_option
+def sink(data: Path | None, host: str, port: int, instance: str | None) -> None:
     """Writes every topic to ClickHouse, and creates and migrates its tables.
 
     \b
@@ -119,7 +126,15 @@ def sink(data: Path | None, host: str, port: int) -> None:
     from sinks.clickhouse.settings import SinkSettings
 
     _, installation = prepared(data)
-    run(SinkSettings(kafka=installation.broker(), clickhouse_url=installation.server(), http_host=host, http_port=port))
+    run(
+        SinkSettings(
+            kafka=installation.broker(),
+            clickhouse_url=installation.server(),
+            instance_id=instance,
+            http_host=host,
+            http_port=port,
+        )
+    )
 
 
 @click.command()

@@ -89,7 +89,12 @@ class Stack:
         if clickhouse is not None:
             self.supervisor.await_started(clickhouse)
         self._migrate()
-        ours = [self._process("ingest"), *self._worker_processes(), self._process("sink"), self._process("console")]
+        ours = [
+            self._process("ingest"),
+            *self._worker_processes(),
+            self._process("sink", "--instance", "sink"),
+            self._process("console"),
+        ]
         for service in ours:
             self.supervisor.launch(service)
         for service in ours:

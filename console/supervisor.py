@@ -25,6 +25,7 @@ POLL_S = 0.1
 PROBE_EVERY_S = 0.25
 PROBE_TIMEOUT_S = 1.0
 START_DEADLINE_S = 60.0
+READY_PATIENCE_S = 15.0
 STOP_BUDGET_S = 20.0
 LEAST_GRACE_S = 2.0
 FIRST_CATALOG = "catalog"
@@ -159,20 +160,27 @@ class Supervisor:
         self._on_change()
 
     def await_started(self, service: Service, deadline_s: float = START_DEADLINE_S) -> None:
-        """Block until a launched service has started. ProcessDidNotStart if it ends, or not in time."""
+        """Block until a launched service has started. ProcessDidNotStart if it ends, or does not answer in time.
+
+        One that answers but has long work to do first, such as rebuilding its store, is said and left to it; `watch`
+        says when it is ready.
+        """
         deadline = time.monotonic() + deadline_s
-        found = Health(False, False, "does not answer")
+        patience = time.monotonic() + READY_PATIENCE_S
         while True:
             if service.runnable.pid is None:
                 raise ProcessDidNotStart(service.name, f"it {ending(service.runnable.poll())}", service.log)
             found = service.health()
             if has_started(found):
-                break
+                self._say_started(service, found)
+                return
+            if found.alive and time.monotonic() > patience:
+                self.say("process_busy", f"{service.name} runs, but is not ready: {found.reason}", "warning")
+                return
             if time.monotonic() > deadline:
                 raise ProcessDidNotStart(service.name, f"after {deadline_s:.0f} s: {found.reason}", service.log)
             with self._may_be_interrupted():
                 self._stop.wait(POLL_S)
-        self._say_started(service, found)
 
     def watch(self, until: Callable[[], bool] = lambda: False) -> None:
         """Start again what dies, until the end is asked for or ``until`` says so."""

@@ -62,7 +62,8 @@ def create_topics(kafka: str, partitions: int | None = None, replication: int = 
     if not missing:
         return []
     wanted = [NewTopic(t.name, t.partitions or count, replication, config=t.settings()) for t in missing]
-    for name, future in admin_client(kafka).create_topics(wanted, operation_timeout=TIMEOUT_S).items():
+    client = admin_client(kafka)  # kept until the answers are there: they end with it
+    for name, future in client.create_topics(wanted, operation_timeout=TIMEOUT_S).items():
         try:
             future.result(timeout=TIMEOUT_S * 2)
         except KafkaException as error:

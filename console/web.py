@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -123,11 +122,12 @@ async def add_headers(request: web.Request, response: web.StreamResponse) -> Non
 def serve(settings: Settings, data: Path | None, host: str, port: int) -> None:
     """Serve until SIGTERM or SIGINT."""
     application = Pages(settings, data).application()
+    log.info("console_listening", host=host, port=port)
     web.run_app(
         application,
         host=host,
         port=port,
-        print=partial(log.info, "console_listening", host=host, port=port),
+        print=None,
         access_log=None,
         shutdown_timeout=1.0,
         handle_signals=True,
