@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from deploy.local.kafka import Kafka
+from tests.support.clickhouse_server import ClickHouseServer
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -24,3 +25,15 @@ def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     broker.start()
     yield broker.bootstrap
     broker.stop()
+
+
+@pytest.fixture(scope="session")
+def clickhouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The base URL (`http://127.0.0.1:port`) of a real local ClickHouse, shared by the run: name databases of your own.
+
+    A test that kills its server starts one of its own (`ClickHouseServer`).
+    """
+    server = ClickHouseServer(tmp_path_factory.mktemp("clickhouse"))
+    server.start()
+    yield server.url
+    server.stop()

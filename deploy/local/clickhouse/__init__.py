@@ -8,8 +8,9 @@ the user's, speaks HTTP to this process as it would to a server. From here other
 
 Not as a server: one statement runs under the engine's own query id (the client's is in `log_comment`); formats that
 chDB cannot stream (JSON, Parquet, Arrow, Pretty…) are made in memory, up to 256 MiB of columns; `compress=1` and
-`decompress=1`, external data in multipart forms, roles, `client_protocol_version`, progress headers and the native TCP
-protocol are not there; files of the machine (`file()`, `executable()`, INTO OUTFILE) are out of reach for everyone.
+`decompress=1`, external data in multipart forms, `input()`, roles, `client_protocol_version`, progress headers and the
+native TCP protocol are not there; files of the machine (`file()`, `executable()`, INTO OUTFILE) are out of reach for
+everyone.
 """
 
 import sys

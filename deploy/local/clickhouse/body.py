@@ -67,8 +67,7 @@ def _complete_insert(head: bytes) -> Statement | None:
         statement = read_statement(head)
     except ServerError:
         return None  # it may be right once the rest is here; if not, it is refused then
-    is_whole = statement.complete and statement.kind in (Kind.INSERT_DATA, Kind.INSERT_INPUT)
-    return statement if is_whole else None
+    return statement if statement.complete and statement.kind is Kind.INSERT_DATA else None
 
 
 async def _data(first: bytes, pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:

@@ -15,7 +15,7 @@ from typing import TypeVar
 import structlog
 
 from deploy.local.clickhouse import formats
-from deploy.local.clickhouse.engine import Connection, Engine, Inserter, Result, apply, check_rights, restoring
+from deploy.local.clickhouse.engine import Connection, Engine, Inserter, Result, Stream, apply, check_rights, restoring
 from deploy.local.clickhouse.errors import ServerError, engine_error, readonly
 from deploy.local.clickhouse.request import Request
 from deploy.local.clickhouse.sessions import Session, Sessions
@@ -27,6 +27,9 @@ T = TypeVar("T")
 
 APPEND_BYTES = 1 << 20
 """INSERT data goes to the engine in pieces of at least this size: each is a hop to a thread."""
+
+_ANY_HEADER = b"\0\n"
+"""A block from which every format with a header would cut something."""
 
 KILL_GRACE_S = 5
 """What a killed query gets to end in when the process stops."""
@@ -113,8 +116,7 @@ class Runner:
         """A place and a connection for one statement, given back at the end. Raises `ServerError`."""
         session = self.sessions.take(user.name, request.session) if request.session else None
         try:
-            writes = statement.kind in (Kind.INSERT_DATA, Kind.INSERT_INPUT)
-            async with (self._writes if writes else self._reads).place():
+            async with self._place(statement):
                 run = Run(self, request, user, statement, session)
                 try:
                     await run.open(get)
@@ -124,6 +126,12 @@ class Runner:
         finally:
             if session is not None and request.session is not None:
                 self.sessions.give_back(user.name, request.session, session)
+
+    def _place(self, statement: Statement) -> contextlib.AbstractAsyncContextManager[None]:
+        """SELECTs among themselves, KILL at once, all else with the inserts."""
+        if statement.first == "KILL":
+            return contextlib.nullcontext()
+        return (self._reads if statement.kind is Kind.SELECT else self._writes).place()
 
     async def call(self, user: User, kill: str, function: Callable[..., T], *args: object) -> T:
         """Call the blocking `function` in a thread; its errors come as `ServerError`.
@@ -257,23 +265,29 @@ class Run:
             yield await self._whole()
             return
         try:
-            stream = await self._call(self.connection.send_query, self._statement.text, self.format, kill=True)
+            stream, block = await self._call(self._begin, kill=True)
         except ServerError as error:
             if "Streaming query is not supported" not in error.message:
                 raise
             yield await self._whole()  # WITH … INSERT and the like
             return
+        if block is None and cutter(_ANY_HEADER) != 0:
+            yield await self._whole()  # no rows: the header alone
         first = True
         try:
-            while (block := await self._call(stream.fetch, kill=True)) is not None:
+            while block is not None:
                 data = block.bytes()
                 self.summary.add(block, len(data))
                 yield data if first else data[cutter(data) :]
                 first = False
+                block = await self._call(stream.fetch, kill=True)
         finally:
-            await asyncio.shield(self._call(stream.cancel))
-        if first and cutter(b"\0\n") != 0:
-            yield await self._whole()  # no rows: the header alone
+            if block is not None:
+                await asyncio.shield(self._call(stream.cancel))
+
+    def _begin(self) -> tuple[Stream, Result | None]:
+        stream = self.connection.send_query(self._statement.text, self.format)
+        return stream, stream.fetch()
 
     async def _whole(self) -> bytes:
         result = await self._call(
@@ -289,12 +303,6 @@ class Run:
 
     async def insert(self, data: AsyncIterator[bytes]) -> None:
         """Run an INSERT whose data comes in pieces; nothing of an unfinished body is committed by us."""
-        if self._statement.kind is Kind.INSERT_INPUT:
-            whole = self._statement.text + b" FORMAT " + self.format.encode() + b"\n"
-            pieces = [piece async for piece in data]
-            result = await self._call(self.connection.query, whole + b"".join(pieces), "Null")
-            self.summary.add(result, 0)
-            return
         text = self._statement.text.decode("utf-8", "surrogateescape")
         inserter: Inserter = await self._call(self.connection.send_insert, text, self.format)
         try:

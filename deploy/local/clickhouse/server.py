@@ -99,8 +99,7 @@ class Server:
         statement, data = await statement_and_data(request.query, pieces)
         if statement.kind is Kind.EMPTY:
             raise syntax_error("Empty query")
-        if statement.kind in (Kind.INSERT_DATA, Kind.INSERT_INPUT):
-            # A server reads the settings of INSERT before its data; so the connection opens before the body ends.
+        if statement.kind is Kind.INSERT_DATA:
             async with self._runner.run(request, user, statement, get) as run:
                 await run.insert(data)
                 return self._small(request, run, b"")
