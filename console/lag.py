@@ -10,7 +10,7 @@ from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from console.errors import BrokerUnreachable
 from console.topics import admin_client
-from schemas.topics import ADJUSTMENTS, CATALOG, CLICKS, CONVERSIONS, CREDITS, DEAD_LETTERS
+from schemas.topics import ADJUSTMENTS, CLICKS, CONVERSIONS, CREDITS, DEAD_LETTERS, TOPICS
 
 TIMEOUT_S = 10.0
 UNKNOWN_GROUP = (KafkaError.GROUP_ID_NOT_FOUND, KafkaError.UNKNOWN_MEMBER_ID)
@@ -37,9 +37,7 @@ class StageLag(NamedTuple):
 
 
 ATTRIBUTION = Stage("attribution", "accredit-attribution", (CLICKS, CONVERSIONS))
-SINK = Stage(
-    "clickhouse sink", "accredit-clickhouse", (CLICKS, CONVERSIONS, ADJUSTMENTS, CREDITS, DEAD_LETTERS, CATALOG)
-)
+SINK = Stage("clickhouse sink", "accredit-clickhouse", tuple(topic.name for topic in TOPICS))
 STAGES = (ATTRIBUTION, SINK)
 EVENTS_IN = (CLICKS, CONVERSIONS, ADJUSTMENTS)
 EVENTS_OUT = (CREDITS, DEAD_LETTERS)

@@ -13,9 +13,10 @@ from console.settings import Settings
 QUIET_LIBRARIES = ("aiohttp.access", "asyncio", "clickhouse_connect", "urllib3")
 
 
-def configure_logging(settings: Settings) -> None:
-    """Set up logging of this process to stderr."""
+def configure_logging(settings: Settings, *, quiet: bool = False) -> None:
+    """Set up logging of this process to stderr; ``quiet`` leaves out what is less than a warning."""
     level = logging.getLevelNamesMapping()[settings.log_level.upper()]
+    level = max(level, logging.WARNING) if quiet else level
     text = settings.log_format == "text" or (settings.log_format == "auto" and sys.stderr.isatty())
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,

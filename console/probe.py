@@ -45,7 +45,7 @@ def reason_of(body: bytes) -> str:
     try:
         said = json.loads(body)
     except ValueError:
-        return body.decode(errors="replace").strip()[:200]
+        return " ".join(body.decode(errors="replace").split())[:200]
     if not isinstance(said, dict):
         return str(said)[:200]
     for name in ("reason", "reasons", "missing", "detail"):

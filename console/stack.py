@@ -86,18 +86,11 @@ class Stack:
             self.supervisor.await_started(kafka)
             self._addresses["kafka"] = kafka.address()
         self._topics()
-        if clickhouse is not None:
-            self.supervisor.await_started(clickhouse)
-        self._migrate()
-        ours = [
-            self._process("ingest"),
-            *self._worker_processes(),
-            self._process("sink", "--instance", "sink"),
-            self._process("console"),
-        ]
+        sink = self._process("sink", "--instance", "sink")  # it creates and migrates the tables
+        ours = [self._process("ingest"), *self._worker_processes(), sink, self._process("console")]
         for service in ours:
             self.supervisor.launch(service)
-        for service in ours:
+        for service in [*([clickhouse] if clickhouse else []), *ours]:
             self.supervisor.await_started(service)
 
     def stop(self) -> None:
@@ -126,13 +119,6 @@ class Stack:
         created = create_topics(self._addresses["kafka"], self._partitions)
         if created:
             self._say("topics_created", f"topics created: {', '.join(created)}", topics=created)
-
-    def _migrate(self) -> None:
-        from sinks.clickhouse import migrate
-
-        applied = migrate(self._addresses["clickhouse"])
-        if applied:
-            self._say("migrated", f"ClickHouse: {len(applied)} migrations applied", migrations=list(applied))
 
     def _worker_processes(self) -> list[Service]:
         """Each worker has its own state folder, as workers on different machines have."""

@@ -98,7 +98,8 @@ class Service:
 def has_started(found: Health) -> bool:
     """Ready, or waiting for nothing but the first catalog."""
     reason = found.reason.lower()
-    return found.ready or (found.alive and FIRST_CATALOG in reason and "kafka" not in reason)
+    waits = FIRST_CATALOG in reason and "kafka" not in reason and "has not been read yet" not in reason
+    return found.ready or (found.alive and waits)
 
 
 def ending(code: int | None) -> str:

@@ -75,13 +75,13 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[Any]], title: st
     from rich.text import Text
 
     used = [i for i in range(len(columns)) if not rows or any(row[i] not in (None, "", [], ()) for row in rows)]
-    table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
     for i in used:
         numeric = all(row[i] is None or (isinstance(row[i], NUMERIC) and not isinstance(row[i], bool)) for row in rows)
         table.add_column(columns[i], justify="right" if numeric and rows else "left", overflow="fold")
     for row in rows:
         table.add_row(*(Text(text(row[i])) for i in used))
-    console = Console(width=None if sys.stdout.isatty() else 200)
-    console.print(table)
-    if not rows:
-        console.print("(nothing)")
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else 200)
+    if title:
+        console.print(Text(f"\n{title}", style="bold"))
+    console.print(table if rows else "nothing")

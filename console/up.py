@@ -41,8 +41,9 @@ def up(data: Path | None, partitions: int | None, workers: int) -> None:
         ACCREDIT_KAFKA=broker:9092 ACCREDIT_CLICKHOUSE=http://user:secret@ch:8123 accredit up
     """
     settings = read_settings()
-    configure_logging(settings)
-    say = Say(text=settings.log_format == "text" or (settings.log_format == "auto" and sys.stdout.isatty()))
+    text = settings.log_format == "text" or (settings.log_format == "auto" and sys.stdout.isatty())
+    say = Say(text=text)
+    configure_logging(settings, quiet=text)
     folder = (data or settings.data).absolute()
     with held(folder):
         run(Stack(folder, settings, say, partitions=partitions, workers=workers), say, settings)

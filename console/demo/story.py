@@ -82,7 +82,7 @@ class Story:
         vera = Visitor(self._ingest)
         for partner in (BANNER, MAIL, BLOG):
             transaction_id = vera.click(OFFER, partner)
-            self._tell.line(f"GET /c/{OFFER}?partner={partner} → 302, transaction id {transaction_id[:12]}…")
+            self._tell.line(f"GET /c/{OFFER}?partner={partner} → 302, transaction id …{transaction_id[-12:]}")
         sale = self.sale("L-1001", "120.00", transaction_id=transaction_id)
         self.becomes(self._expected["L-1001"])
         return sale
@@ -149,7 +149,7 @@ class Story:
 
     def visit(self, visitor: Visitor, partner: str) -> str:
         transaction_id = visitor.click(OFFER, partner)
-        self._tell.line(f"GET /c/{OFFER}?partner={partner} → 302, transaction id {transaction_id[:12]}…")
+        self._tell.line(f"GET /c/{OFFER}?partner={partner} → 302, transaction id …{transaction_id[-12:]}")
         return transaction_id
 
     def sale(self, order_id: str, amount: str, **named: str) -> dict[str, str]:
