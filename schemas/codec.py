@@ -7,7 +7,6 @@ never reused: a changed schema is a new file with a new id, and every id of the 
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,8 +14,9 @@ from functools import cache
 from importlib import resources
 from typing import Any, cast
 
-from fastavro import parse_schema, schemaless_reader, schemaless_writer
+from fastavro import parse_schema
 
+from schemas.compiled import Reader, Writer, compile_reader, compile_writer
 from schemas.errors import BadFrame
 from schemas.records import (
     Adjustment,
@@ -104,21 +104,23 @@ def leading_schema(schema: LockedSchema, last_field: str) -> dict[str, Any]:
 
 
 @cache
-def writing(name: str) -> tuple[bytes, dict[str, Any]]:
+def writer(name: str) -> Writer:
+    """The compiled writer of the newest schema of that name, frame included."""
     schema = current_schema(name)
-    return schema.frame, schema.plain
+    if tuple(field["name"] for field in schema.plain["fields"]) != TYPES[name]._fields:
+        raise TypeError(f"schema {schema.id} and {TYPES[name].__name__} differ in their fields")
+    return compile_writer(schema.plain, schema.frame)
+
+
+@cache
+def reader(schema_id: int) -> Reader:
+    """The compiled reader of a locked schema."""
+    return compile_reader(locked_schemas()[schema_id].plain)
 
 
 def encode(record: Record) -> bytes:
     """A record in Confluent framing under the newest schema of its kind."""
-    frame, schema = writing(NAMES[type(record)])
-    fields = record._asdict()
-    if isinstance(record, Credit):
-        fields["candidates"] = [candidate._asdict() for candidate in record.candidates]
-    out = io.BytesIO()
-    out.write(frame)
-    schemaless_writer(out, schema, fields)
-    return out.getvalue()
+    return writer(NAMES[type(record)])(record)
 
 
 def schema_of(value: bytes | None) -> LockedSchema:
@@ -131,23 +133,23 @@ def schema_of(value: bytes | None) -> LockedSchema:
     return schema
 
 
-def decode_fields(value: bytes | None) -> tuple[str, dict[str, Any]]:
-    """Schema name and field values of a framed value. BadFrame if it does not decode to its last byte."""
-    schema = schema_of(value)
-    body = io.BytesIO(cast(bytes, value)[FRAME_BYTES:])
-    try:
-        fields = cast(dict[str, Any], schemaless_reader(body, schema.plain, None))
-    except Exception as error:  # fastavro raises whatever its readers stumble over
-        raise BadFrame("UNDECODABLE", f"not a {schema.name} of schema {schema.id}: {error!r}") from error
-    if body.read(1):
-        raise BadFrame("UNDECODABLE", f"bytes are left over behind a {schema.name} of schema {schema.id}")
-    return schema.name, fields
-
-
 def decode(value: bytes | None) -> Record:
-    """A framed value as its record. BadFrame if it is not one."""
-    name, fields = decode_fields(value)
-    if name == "credit":
-        fields["candidates"] = tuple(Candidate(**candidate) for candidate in fields["candidates"])
-        fields["notes"] = tuple(fields["notes"])
-    return TYPES[name](**fields)
+    """A framed value as its record. BadFrame if it is not one, or does not decode to its last byte."""
+    schema = schema_of(value)
+    body = cast(bytes, value)
+    try:
+        values, end = reader(schema.id)(body, FRAME_BYTES)
+    except Exception as error:  # whatever malformed bytes lead to
+        raise BadFrame("UNDECODABLE", f"not a {schema.name} of schema {schema.id}: {error!r}") from error
+    if end != len(body):
+        what = "bytes are missing at the end of" if end > len(body) else "bytes are left over behind"
+        raise BadFrame("UNDECODABLE", f"{what} a {schema.name} of schema {schema.id}")
+    record = TYPES[schema.name]
+    if schema is current_schema(schema.name):
+        made = record._make(values)
+    else:
+        made = record(**dict(zip((field["name"] for field in schema.plain["fields"]), values, strict=True)))
+    if isinstance(made, Credit):
+        candidates = tuple(Candidate._make(candidate) for candidate in made.candidates)
+        return made._replace(candidates=candidates, notes=tuple(made.notes))
+    return made
