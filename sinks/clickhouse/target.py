@@ -25,6 +25,8 @@ INSERT_SETTINGS = {
     "async_insert": 0,
     # A restored export brings rows of many months at once.
     "max_partitions_per_insert_block": 0,
+    # No merge of the block with itself: half of the server's work (measured), and merges and views do it anyway.
+    "optimize_on_insert": 0,
 }
 
 # Errors that are not about the rows (ClickHouse `Common/ErrorCodes.cpp`); of all others the writer tries an empty

@@ -45,7 +45,8 @@ def test_a_bad_frame_is_rejected_and_its_offset_counts(value: bytes, reason: str
     batch = Batch(shapes())
     batch.add("catalog", row(7, value))
     assert [(each.reason, each.row.offset) for each in batch.rejected] == [(reason, 7)]
-    assert batch.rows == {} and batch.offsets == {("catalog", 0): 8}
+    assert batch.rows == {}
+    assert batch.offsets == {("catalog", 0): 8}
 
 
 def test_a_partition_that_moves_away_takes_its_rows_and_offsets() -> None:
@@ -54,7 +55,8 @@ def test_a_partition_that_moves_away_takes_its_rows_and_offsets() -> None:
     batch.add("catalog", row(1, partition=1))
     batch.add("catalog", row(2, b"bad", partition=1))
     batch.drop([("catalog", 1), ("clicks", 3)])
-    assert batch.rows == {CATALOG: [row(1)]} and batch.rejected == []
+    assert batch.rows == {CATALOG: [row(1)]}
+    assert batch.rejected == []
     assert batch.offsets == {("catalog", 0): 2}
     assert (batch.count, batch.size) == (1, len(VALUE))
     batch.drop([("catalog", 0)])
@@ -65,7 +67,9 @@ def test_flush_by_rows_bytes_or_age_and_never_empty() -> None:
     policy = FlushPolicy(rows=10, bytes=100, seconds=0.5)
     assert not policy.due(0, 0, 99)
     assert not policy.due(9, 99, 0.4)
-    assert policy.due(10, 1, 0) and policy.due(1, 100, 0) and policy.due(1, 1, 0.5)
+    assert policy.due(10, 1, 0)
+    assert policy.due(1, 100, 0)
+    assert policy.due(1, 1, 0.5)
 
 
 def test_pauses_grow_to_the_longest_and_stay_there() -> None:
