@@ -34,7 +34,7 @@ class DoorContext:
     async def publish(self, accepted: Accepted, door: str) -> None:
         """Durable when it returns; NotAcknowledged otherwise."""
         await self.publisher.publish(accepted.message)
-        self.metrics.accepted.labels(door, accepted.kind).inc()
+        self.metrics.took(door, accepted.kind)
 
     async def refuse(
         self, error: InvalidEvent, original: bytes, *, now: int, door: str, status: int | None = None

@@ -38,8 +38,11 @@ class Health:
     async def ready(self) -> Answer:
         kafka, topics = await self._ask_kafka()
         catalog, version = self._catalog_state()
-        missing = [text for text in (kafka, topics, catalog) if text]
-        content: dict[str, Any] = {"ready": not missing, "missing": missing, "catalog_version": version}
+        states = {"kafka": kafka, "topics": topics, "catalog": catalog}
+        missing = {what: why for what, why in states.items() if why}
+        reason = "; ".join(f"{what}: {why}" for what, why in missing.items())
+        content: dict[str, Any] = {"ready": not missing, "missing": list(missing), "reason": reason}
+        content["catalog_version"] = version
         return json_answer(503 if missing else 200, content)
 
     async def metrics(self) -> Answer:
@@ -52,7 +55,7 @@ class Health:
         try:
             version = self._catalog.at(wall_clock()).version
         except NoCatalog as error:
-            return ("catalog: " + (str(error) if self._catalog.at_end else "its log has not been read yet")), None
+            return (str(error) if self._catalog.at_end else "its log has not been read yet"), None
         return "", version
 
     async def _ask_kafka(self) -> tuple[str, str]:
@@ -67,6 +70,6 @@ class Health:
         try:
             there = self._publisher.topics(KAFKA_TIMEOUT_S)
         except NotAcknowledged as error:
-            return f"kafka: {error}", ""
+            return str(error), ""
         missing = [name for name in NEEDED if name not in there]
-        return "", f"topics: {', '.join(missing)} not created" if missing else ""
+        return "", f"{', '.join(missing)} not created" if missing else ""

@@ -62,6 +62,25 @@ class Metrics:
             "accredit_ingest_catalog_version", "Catalog version in effect here", registry=registry
         )
 
+        self._answers: dict[tuple[str, int], tuple[Counter, Histogram]] = {}
+        self._accepted: dict[tuple[str, str], Counter] = {}
+
+    def answered(self, door: str, status: int, seconds: float) -> None:
+        """One answer went out. Finding a metric by its labels costs more than counting: what was found is kept."""
+        found = self._answers.get((door, status))
+        if found is None:
+            found = self.responses.labels(door, str(status)), self.seconds.labels(door)
+            self._answers[(door, status)] = found
+        found[0].inc()
+        found[1].observe(seconds)
+
+    def took(self, door: str, kind: str) -> None:
+        """One event was accepted."""
+        found = self._accepted.get((door, kind))
+        if found is None:
+            found = self._accepted[(door, kind)] = self.accepted.labels(door, kind)
+        found.inc()
+
     def exposition(self) -> bytes:
         """All of it in Prometheus' text format."""
         return generate_latest(self.registry)

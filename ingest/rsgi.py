@@ -70,8 +70,7 @@ class Doors:
             exchange.response_bytes(answer.status, answer.headers, answer.body)
         else:
             exchange.response_empty(answer.status, answer.headers)
-        self._metrics.responses.labels(door, answer.status).inc()
-        self._metrics.seconds.labels(door).observe(time.perf_counter() - started)
+        self._metrics.answered(door, answer.status, time.perf_counter() - started)
 
     def _failed(self, error: Exception, path: str) -> Answer:
         """The answer to what a door raised. A sender never sees a traceback."""

@@ -1,0 +1,80 @@
+"""Whatever is sent: no door raises, no answer is a 5xx, and the fast encoder writes what the slow one does."""
+
+from __future__ import annotations
+
+import orjson
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ingest.encoding import encode_event
+from ingest.envelope import ce_time
+from ingest.intake import Intake
+from schemas.codec import encode
+from schemas.errors import InvalidEvent
+from schemas.events import MODELS
+from schemas.records import Adjustment, Click, Conversion
+from schemas.times import parse_time
+from tests.support.front_door import INDEX, KEYS, NOW, SESSION, FrontDoor
+
+TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=80)
+SCALARS = st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.floats(allow_nan=False) | TEXT
+JSON = st.recursive(SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXT, inner, max_size=3))
+NAMES = sorted({name for model in MODELS.values() for name in model.model_fields})
+IDS = ["shop", "shoes", "anna", SESSION, "sale", "click", "conversion", "adjustment", "impression", "approve", "amend"]
+TIMES = ["2026-05-01T10:00:00Z", "0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59-23:59"]
+PLAUSIBLE = st.sampled_from([*IDS, *TIMES, "49.90", "EUR", "DE", "", " "])
+EVENTS = st.dictionaries(st.sampled_from(NAMES) | TEXT, PLAUSIBLE | JSON, max_size=len(NAMES))
+LONGS = st.integers(-(2**63), 2**63 - 1)
+OPTIONAL = st.none() | TEXT
+
+
+@given(fields=EVENTS | JSON)
+@settings(max_examples=300, deadline=None)
+def test_intake_raises_nothing_but_invalid_event(fields: object) -> None:
+    intake = Intake(KEYS, lambda _: INDEX)
+    try:
+        accepted = intake.accept(fields, now=NOW, door="bulk")
+    except InvalidEvent as error:
+        intake.refuse(error, b"x", now=NOW, door="bulk")
+    else:
+        assert accepted.message.value
+
+
+@given(body=st.binary(max_size=300) | EVENTS.map(orjson.dumps) | st.lists(EVENTS | JSON, max_size=4).map(orjson.dumps))
+@settings(max_examples=150, deadline=None)
+def test_no_body_is_a_server_error(body: bytes) -> None:
+    for path in ("/v1/events", "/pb"):
+        for headers in ([], [("content-type", "application/json")], [("content-encoding", "gzip")]):
+            assert FrontDoor().ask("POST", path, body, headers).status < 500
+
+
+@given(path=TEXT, query=TEXT, header=TEXT)
+@settings(max_examples=150, deadline=None)
+def test_no_link_is_a_server_error(path: str, query: str, header: str) -> None:
+    headers = [("cookie", header), ("user-agent", header), ("referer", header), ("host", header)]
+    for url in (f"/c/{path}?{query}", f"/c/shoes?partner=anna&{query}", f"/pb?{query}"):
+        said = FrontDoor().ask("GET", url, headers=headers)
+        assert said.status < 500
+        assert said.headers.get("location", "").isascii()
+
+
+@pytest.mark.parametrize("record", [Click, Conversion, Adjustment])
+@given(data=st.data())
+@settings(max_examples=100, deadline=None)
+def test_fast_encoder_writes_the_same_bytes(record: type[Click], data: st.DataObject) -> None:
+    values: dict[str, object] = {}
+    for name, kind in record.__annotations__.items():
+        if name == "params":
+            values[name] = data.draw(st.dictionaries(TEXT, TEXT, max_size=3))
+        elif "int" in str(kind):
+            values[name] = data.draw(LONGS)
+        else:
+            values[name] = data.draw(OPTIONAL if "None" in str(kind) else TEXT)
+    event = record(**values)  # type: ignore[arg-type]
+    assert encode_event(event) == encode(event)
+
+
+@given(at=st.integers(0, 253_402_300_799_999))
+def test_ce_time_is_rfc_3339(at: int) -> None:
+    assert parse_time(ce_time(at).decode()) == at
