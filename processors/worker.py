@@ -11,7 +11,7 @@ from typing import Any
 
 import faust
 import structlog
-from mode import Service
+from mode import Service, get_logger
 from rocksdict import Cache
 
 from processors.attribution import Attribution, build_app, now_ms
@@ -65,6 +65,8 @@ class RocksStores:
 class Attendants(Service):
     """What runs beside the agent: the catalog follower, the health port, the gauges."""
 
+    logger = get_logger("mode")
+
     def __init__(self, attribution: Attribution, catalogs: CatalogFollower, health: Health, **options: Any) -> None:
         super().__init__(**options)
         self._attribution = attribution
@@ -104,6 +106,7 @@ class FaustWorker(faust.Worker):
         super().__init__(*args, **options)
         self._attribution = attribution
         self._stop_timeout_s = stop_timeout_s
+        self.spinner = None
         attribution.on_failure = self._on_sigterm
 
     async def _stop_on_signal(self, signal: Any) -> None:

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import io
 from collections import defaultdict
-from functools import cache
-from typing import Any, NamedTuple, cast
-
-from fastavro import schemaless_reader
+from functools import cache, lru_cache
+from typing import NamedTuple
 
 from processors.core import CompiledLog, SessionTouches, Touch, decide_session
 from processors.store import TouchStore
 from schemas.codec import FRAME_BYTES, decode, leading_schema, locked_schemas
+from schemas.compiled import Reader, compile_reader
 from schemas.errors import BadFrame
 from schemas.ids import session_text
 from schemas.records import Conversion, Credit
 from schemas.topics import CLICKS, CONVERSIONS
+
+CONVERSIONS_KEPT = 20_000
+LAST_TIME = 253_402_300_799_999  # the year 9999 ends: what RFC 3339 and Python can say
 
 
 class Unusable(NamedTuple):
@@ -47,10 +48,24 @@ class SessionEvents(NamedTuple):
 
 
 @cache
-def touch_schemas() -> dict[bytes, dict[str, Any]]:
-    """By frame: the click schemas cut behind the last field that a Touch has. Decoding that much costs a third."""
+def touch_readers() -> dict[bytes, Reader]:
+    """By frame: readers of the click schemas cut behind the last field that a Touch has; the rest is not looked at."""
     last = Touch._fields[-1]
-    return {s.frame: leading_schema(s, last) for s in locked_schemas().values() if s.name == "click"}
+    return {s.frame: compile_reader(leading_schema(s, last)) for s in locked_schemas().values() if s.name == "click"}
+
+
+@lru_cache(maxsize=CONVERSIONS_KEPT)
+def read_conversion(value: bytes) -> Conversion:
+    """A stored conversion. BadFrame if it is none, or has times that no event can have.
+
+    The conversions of late clicks are mostly young ones, so the latest are kept decoded.
+    """
+    conversion = decode(value)
+    if not isinstance(conversion, Conversion):
+        raise BadFrame("WRONG_SCHEMA", f"a {type(conversion).__name__} in the topic of conversions")
+    if not (0 <= conversion.occurred_at <= LAST_TIME and 0 <= conversion.received_at <= LAST_TIME):
+        raise BadFrame("INVALID_TIME", f"occurred_at {conversion.occurred_at}, received_at {conversion.received_at}")
+    return conversion
 
 
 def read_session(store: TouchStore, session: bytes) -> SessionEvents:
@@ -58,21 +73,23 @@ def read_session(store: TouchStore, session: bytes) -> SessionEvents:
     events = SessionEvents(session, [], [], SessionTouches(), [])
     for value in store.conversions(session):
         try:
-            events.conversions.append(cast(Conversion, decode(value)))
+            events.conversions.append(read_conversion(value))
             events.values.append(value)
         except BadFrame as error:
             events.unusable.append(Unusable(CONVERSIONS, session, value, error.reason, None, error.detail, 0))
-    add, schemas = events.touches.add, touch_schemas()
-    for value in store.touches(session) if events.conversions else ():
+    if not events.conversions:
+        return events
+    add, readers, make = events.touches.add, touch_readers(), Touch._make
+    for value in store.touches(session):
         try:
-            fields = cast(
-                dict[str, Any], schemaless_reader(io.BytesIO(value[FRAME_BYTES:]), schemas[value[:FRAME_BYTES]], None)
-            )
-        except Exception as error:  # fastavro raises whatever its readers stumble over
+            fields, end = readers[value[:FRAME_BYTES]](value, FRAME_BYTES)
+            touch = make(fields)
+            if end > len(value) or not (0 <= touch.occurred_at <= LAST_TIME and 0 <= touch.received_at <= LAST_TIME):
+                raise ValueError("it is cut off, or has times that no event can have")
+            add(touch)
+        except Exception as error:  # whatever malformed bytes lead to
             detail = f"the click does not decode: {error!r}"
             events.unusable.append(Unusable(CLICKS, session, value, "UNDECODABLE", None, detail, 0))
-        else:
-            add(Touch(*fields.values()))
     return events
 
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Set
 from functools import cache
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
+from processors.runtime.evaluate import read_conversion
 from processors.runtime.partition import Part
 from processors.store.touch_store import SESSION_BYTES, Row, row_key
-from schemas.codec import FRAME_BYTES, decode, locked_schemas, schema_of
+from schemas.codec import FRAME_BYTES, locked_schemas, schema_of
 from schemas.errors import BadFrame
 from schemas.ids import session_key
-from schemas.records import Conversion
 from schemas.topics import CLICKS
 
 
@@ -86,7 +86,7 @@ def take_conversions(part: Part) -> Intake:
 def unreadable(key: bytes, value: bytes) -> tuple[str, str] | None:
     """Reason and detail of a conversion that cannot be used, else None."""
     try:
-        conversion = cast(Conversion, decode(value))
+        conversion = read_conversion(value)
     except BadFrame as error:
         return error.reason, error.detail
     try:

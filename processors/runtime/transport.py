@@ -52,6 +52,8 @@ class Positions(Protocol):
 class ConsumerThread(driver.AIOKafkaConsumerThread):
     """Faust's thread that talks to Kafka, around an aiokafka consumer with our settings."""
 
+    logger = driver.logger
+
     def _create_worker_consumer(self, transport: Any) -> Any:
         conf = self.app.conf
         untyped: Any = AIOKafkaConsumer
