@@ -29,6 +29,7 @@ COMMANDS: dict[str, Entry] = {
     "keys": Entry(WORK, "console.keys:keys", "The keys that sign click ids."),
     "topics": Entry(WORK, "console.topics:topics", "The Kafka topics: create, list."),
     "report": Entry(LOOK, "console.report:report", "Who got what: by partner, offer, program, day, order, …"),
+    "audit": Entry(LOOK, "console.audit:audit", "Prove that every received event is accounted for."),
     "status": Entry(LOOK, "console.status:status", "Processes, events in and out, lag per stage."),
     "ingest": Entry(ALONE, "console.processes:ingest", "Tracking links, postbacks, bulk events: HTTP in, Kafka out."),
     "worker": Entry(ALONE, "console.processes:worker", "Attribution: joins clicks and conversions, writes credits."),
