@@ -14,6 +14,7 @@ SESSION = "018f3c1e-0000-7000-8000-000000000001"
 CLICKS = Shape("clicks", current_schema("click").id)
 CONVERSIONS = Shape("conversions", current_schema("conversion").id)
 CREDITS = Shape("credits", current_schema("credit").id)
+SETTLEMENTS = Shape("settlements", current_schema("settlement").id)
 DEAD = Shape("dead-letters", current_schema("dead_letter").id)
 CATALOG = Shape("catalog", current_schema("catalog_version").id)
 
