@@ -29,6 +29,7 @@ COMMANDS: dict[str, Entry] = {
     "keys": Entry(WORK, "console.keys:keys", "The keys that sign click ids."),
     "topics": Entry(WORK, "console.topics:topics", "The Kafka topics: create, list."),
     "report": Entry(LOOK, "console.report:report", "Who got what: by partner, offer, program, day, order, …"),
+    "dead-letters": Entry(WORK, "console.dead_letters:dead_letters", "What could not be used: list, show, retry."),
     "audit": Entry(LOOK, "console.audit:audit", "Prove that every received event is accounted for."),
     "status": Entry(LOOK, "console.status:status", "Processes, events in and out, lag per stage."),
     "ingest": Entry(ALONE, "console.processes:ingest", "Tracking links, postbacks, bulk events: HTTP in, Kafka out."),
