@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -16,6 +17,21 @@ from schemas.times import DAY, parse_time
 if TYPE_CHECKING:
     from sinks.clickhouse.reports import Report
 
+ON_SCREEN = (
+    "order_id",
+    "goal",
+    "status",
+    "partner_id",
+    "decided_by",
+    "payout",
+    "currency",
+    "reason",
+    "occurred_at",
+    "amount",
+    "promo_code",
+    "duplicates",
+)
+"""The columns of a report by order that fit into a terminal; CSV and JSON have them all."""
 BY = ("partner", "offer", "program", "advertiser", "day", "status", "goal", "order")
 
 
@@ -52,13 +68,25 @@ def report(
         accredit report --by day --by partner --from 2026-05-01 --to 2026-05-31
         accredit report --by order --format csv > orders.csv
 
-    Times are those of the conversions (occurred_at), days are UTC days. Money is summed per currency and never across.
+    By order the terminal shows the first columns; csv and json have them all. Times are those of the conversions
+    (occurred_at), days are UTC days. Money is summed per currency and never across.
     """
     from console.tables import print_rows
 
     address = find(read_settings(), data).server()
     found = read_report(address, by or ("partner",), from_at, to_at, limit)
-    print_rows(found.columns, found.rows, form)
+    columns, rows = found.columns, found.rows
+    if form == "table" and "order" in by:
+        columns, rows = narrowed(columns, rows, ON_SCREEN)
+    print_rows(columns, rows, form)
+
+
+def narrowed(
+    columns: Sequence[str], rows: Sequence[Sequence[Any]], wanted: Sequence[str]
+) -> tuple[tuple[str, ...], list[tuple[Any, ...]]]:
+    """Those of the columns that are wanted, in their order."""
+    kept = [i for i, name in enumerate(columns) if name in wanted]
+    return tuple(columns[i] for i in kept), [tuple(row[i] for i in kept) for row in rows]
 
 
 def read_report(

@@ -18,10 +18,11 @@ from prometheus_client import CONTENT_TYPE_LATEST, Counter, generate_latest
 from console.errors import ConsoleError
 from console.installation import Installation, find
 from console.page import page
-from console.report import BY, read_report
+from console.report import BY, ON_SCREEN, narrowed, read_report
 from console.settings import Settings
 from console.status import as_json, read_status
 from console.tables import to_csv
+from sinks.clickhouse.errors import SinkError
 
 log = structlog.get_logger(__name__)
 
@@ -87,7 +88,7 @@ class Pages:
             return web.Response(status=400, text=f"by: {sorted(unknown)} is none of {', '.join(BY)}\n")
         try:
             found = await asyncio.to_thread(read_report, self.installation().server(), by)
-        except ConsoleError as error:
+        except (ConsoleError, SinkError) as error:
             return web.Response(status=503, text=f"{error}\n")
         return web.Response(text=to_csv(found.columns, found.rows), content_type="text/csv")
 
@@ -109,9 +110,9 @@ class Pages:
     def _report(self, installation: Installation, by: str, limit: int = ROWS_SHOWN) -> Shown:
         try:
             found = read_report(installation.server(), (by,), limit=limit)
-        except ConsoleError as error:
+        except (ConsoleError, SinkError) as error:
             return str(error)
-        return found.columns, found.rows
+        return narrowed(found.columns, found.rows, ON_SCREEN) if by == "order" else (found.columns, found.rows)
 
 
 async def add_headers(request: web.Request, response: web.StreamResponse) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import urllib.request
@@ -192,11 +191,3 @@ def test_the_demo_leaves_a_folder_alone_that_is_not_its_own(tmp_path: Path) -> N
     assert demo.returncode == 1
     assert b"not a folder of the demo" in demo.stderr
     assert os.listdir(tmp_path) == ["precious"]
-
-
-def test_ctrl_c_stops_everything_in_order(running: Running) -> None:
-    assert running.process is not None
-    running.process.send_signal(signal.SIGINT)
-    assert running.process.wait(40) == 0
-    stopped = [json.loads(line)["name"] for line in running.log.read_text().splitlines() if "process_stopped" in line]
-    assert stopped == ["ingest", "worker", "sink", "console", "clickhouse", "kafka"]

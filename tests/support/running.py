@@ -27,8 +27,10 @@ def environment() -> dict[str, str]:
 class Running:
     """`accredit up` as a child process of the test."""
 
-    def __init__(self, data: Path, *options: str) -> None:
+    def __init__(self, data: Path, *options: str, kafka: str = "", clickhouse: str = "") -> None:
+        """``kafka`` and ``clickhouse``: addresses of services that it is not to start."""
         self.data = data
+        self.services = {"ACCREDIT_KAFKA": kafka, "ACCREDIT_CLICKHOUSE": clickhouse}
         self.options = options
         self.process: subprocess.Popen[bytes] | None = None
         self.log = data.with_name(f"{data.name}.up.log")
@@ -41,7 +43,7 @@ class Running:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                env={**environment(), "ACCREDIT_LOG_FORMAT": "json"},
+                env={**environment(), **self.services, "ACCREDIT_LOG_FORMAT": "json"},
             )
         began = self.log.stat().st_size
         until(lambda: b'"event": "up"' in self.log.read_bytes()[began:] or self.ended(), UP_S, "accredit up")
