@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from os import urandom
 
 from ingest.http import Answer, Scope, problem, refusal_of
@@ -14,10 +14,27 @@ from ingest.publisher import Publisher
 from ingest.settings import IngestSettings
 from schemas.errors import InvalidEvent
 
+ENTROPY_PORTION = 4_096
+
 
 def wall_clock() -> int:
     """Milliseconds since the epoch."""
     return time.time_ns() // 1_000_000
+
+
+class Entropy:
+    """Random bytes for ids, taken from the system in larger portions: each ``urandom`` is a system call."""
+
+    def __init__(self) -> None:
+        self._pool = b""
+        self._used = 0
+
+    def __call__(self, size: int) -> bytes:
+        start = self._used
+        if start + size > len(self._pool):
+            self._pool, start = urandom(ENTROPY_PORTION), 0
+        self._used = start + size
+        return self._pool[start : self._used]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +46,7 @@ class DoorContext:
     intake: Intake
     metrics: Metrics
     now: Callable[[], int] = wall_clock
-    entropy: Callable[[int], bytes] = urandom
+    entropy: Callable[[int], bytes] = field(default_factory=Entropy)
 
     async def publish(self, accepted: Accepted, door: str) -> None:
         """Durable when it returns; NotAcknowledged otherwise."""
