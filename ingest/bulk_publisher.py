@@ -9,7 +9,7 @@ from confluent_kafka import KafkaError, KafkaException, Producer
 
 from ingest.envelope import Message
 from ingest.errors import NotAcknowledged
-from ingest.publisher import producer_settings, text_of
+from ingest.publisher import log_error, producer_settings, text_of
 
 POLL_EVERY = 1_000
 ROOM_S = 0.1
@@ -33,6 +33,7 @@ class BulkPublisher:
                 "queue.buffering.max.kbytes": queue_bytes // 1024,
                 "delivery.report.only.error": True,
                 "on_delivery": self._reported,
+                "error_cb": log_error,
             }
         )
 

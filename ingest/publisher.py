@@ -59,7 +59,7 @@ def producer_settings(kafka: str, delivery_timeout_s: float) -> dict[str, Any]:
         "reconnect.backoff.max.ms": 1_000,
         "retry.backoff.ms": 50,
         "socket.keepalive.enable": True,
-        "log_level": 3,
+        "log_level": 0,  # librdkafka's own lines would stand between ours; error_cb says what matters
     }
 
 
@@ -200,12 +200,8 @@ class KafkaPublisher:
                 self._stopped.set()
 
     def _on_error(self, error: KafkaError) -> None:
-        if error.fatal():
-            self._fatal = True
-        elif error.code() != KafkaError._ALL_BROKERS_DOWN:
-            log.info("kafka_connection", error=text_of(error))
-        else:
-            log.warning("kafka_away", error=text_of(error))
+        self._fatal = self._fatal or error.fatal()
+        log_error(error)
 
     def _renew(self) -> None:
         """An idempotent producer with a fatal error takes nothing more: fail what it holds, begin a new one."""
@@ -234,6 +230,14 @@ class KafkaPublisher:
             self._waiting.popleft().give_up(f"no acknowledgement within {self._ack_timeout_s:g} s")
         self._metrics.publisher_queued.set(len(self._producer))
         self._sweeper = self._loop.call_later(SWEEP_S, self._sweep)
+
+
+def log_error(error: KafkaError) -> None:
+    """What librdkafka says of its connections; it goes on trying by itself."""
+    if error.code() == KafkaError._ALL_BROKERS_DOWN:
+        log.warning("kafka_away", error=text_of(error))
+    else:
+        log.info("kafka_connection", error=text_of(error))
 
 
 def text_of(error: KafkaError) -> str:
