@@ -12,7 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 ACCREDIT = [sys.executable, "-P", "-m", "console"]
 UP_S = 180.0
@@ -95,13 +95,13 @@ class Running:
         assert done.returncode == code, f"{args} exited with {done.returncode}:\n{out.decode()}\n{err.decode()}"
         return out.decode()
 
-    def popen(self, *args: str, stdin: bytes | None = None) -> subprocess.Popen[bytes]:
-        """A command beside it, not waited for."""
+    def popen(self, *args: str, stdin: bytes | None = None, log: IO[bytes] | None = None) -> subprocess.Popen[bytes]:
+        """A command beside it, not waited for; what it prints goes to ``log``, else into pipes."""
         return subprocess.Popen(
             [*ACCREDIT, *args],
             stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            stdout=log or subprocess.PIPE,
+            stderr=log or subprocess.PIPE,
             env={**environment(), "ACCREDIT_DATA": str(self.data)},
         )
 
