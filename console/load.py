@@ -99,7 +99,7 @@ def progress() -> Iterator[Progress]:
 
 def show(result: LoadResult, file: Path, seconds: float) -> None:
     """What went in; what was refused, with file, line and reason; the counts of reasons."""
-    kinds = ", ".join(f"{count:,} {kind}s" for kind, count in sorted(result.kinds.items()))
+    kinds = ", ".join(f"{count:,} {kind}{'' if count == 1 else 's'}" for kind, count in sorted(result.kinds.items()))
     rate = result.lines / max(seconds, 1e-9)
     click.echo(f"accepted {result.accepted:,} ({kinds or 'nothing'}) in {seconds:.1f} s, {rate:,.0f} lines/s")
     if not result.rejected:
