@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from ingest.catalog_index import CatalogIndex
 from ingest.envelope import Message, dead_letter_message, event_message
+from ingest.quick_touch import quick_touch
 from schemas.errors import InvalidEvent
 from schemas.events import dead_letter, parse_event
 from schemas.ids import ClickIdKeys
@@ -51,8 +52,10 @@ class Intake:
         """A public event (``examples/events.ndjson``) as its message. ``received_at`` is ``now`` unless it is kept."""
         index = self.catalog_at(now)
         try:
-            received_at = None if received_at_kept else now
-            event = parse_event(fields, received_at=received_at, door=door, keys=self.keys)
+            event: Event | None = None if received_at_kept else quick_touch(fields, now, door)
+            if event is None:
+                received_at = None if received_at_kept else now
+                event = parse_event(fields, received_at=received_at, door=door, keys=self.keys)
         except RecursionError:
             raise InvalidEvent("INVALID_EVENT", None, "nested too deeply") from None
         except InvalidEvent as error:

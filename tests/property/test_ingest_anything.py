@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 from ingest.encoding import encode_event
 from ingest.envelope import ce_time
 from ingest.intake import Intake
+from ingest.quick_touch import quick_touch
 from schemas.codec import encode
 from schemas.errors import InvalidEvent
-from schemas.events import MODELS
+from schemas.events import MODELS, parse_event
 from schemas.records import Adjustment, Click, Conversion
 from schemas.times import parse_time
 from tests.support.front_door import INDEX, KEYS, NOW, SESSION, FrontDoor
@@ -73,6 +74,37 @@ def test_fast_encoder_writes_the_same_bytes(record: type[Click], data: st.DataOb
             values[name] = data.draw(OPTIONAL if "None" in str(kind) else TEXT)
     event = record(**values)  # type: ignore[arg-type]
     assert encode_event(event) == encode(event)
+
+
+PLAIN = st.fixed_dictionaries(
+    {
+        "type": st.sampled_from(["click", "impression", "conversion", "Click"]),
+        "session_id": st.sampled_from([SESSION, SESSION.upper(), SESSION.replace("-", ""), "x"]),
+        "occurred_at": st.sampled_from(
+            ["2026-05-01T10:00:00Z", "2026-05-01 10:00:00.5+02:00", "2027-01-01T00:00:00Z", "x"]
+        ),
+        "offer_id": TEXT,
+        "partner_id": TEXT,
+    },
+    optional={
+        "country": st.sampled_from(["DE", "de", "D", "ß", "DEU"]),
+        "received_at": st.sampled_from(["2026-05-01T10:00:00Z", "x"]),
+        **{name: TEXT | st.none() for name in ("click_id", "source", "sub1", "device", "user_agent", "invalid", "own")},
+    },
+)
+
+
+@given(fields=PLAIN)
+@settings(max_examples=500, deadline=None)
+def test_quick_touch_is_what_parse_event_says(fields: dict[str, object]) -> None:
+    quick = quick_touch(fields, NOW, "bulk")
+    if quick is not None:
+        assert quick == parse_event(fields, received_at=NOW, door="bulk", keys=KEYS)
+
+
+def test_plain_touch_is_quick() -> None:
+    fields = {"type": "click", "session_id": SESSION, "occurred_at": "2026-05-01T10:00:00Z", "country": "DE"}
+    assert quick_touch({**fields, "offer_id": "shoes", "partner_id": "anna"}, NOW, "bulk") is not None
 
 
 @given(at=st.integers(0, 253_402_300_799_999))
