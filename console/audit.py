@@ -14,10 +14,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
-from console.installation import Installation, find
-from console.options import data_option, format_option
+from console.installation import Installation
+from console.options import data_option, format_option, running
 from console.report import end_of, time_of
-from console.settings import read_settings
 from schemas.codec import decode
 from schemas.errors import BadFrame
 from schemas.records import Adjustment, Click, Conversion, DeadLetter
@@ -81,7 +80,7 @@ def audit(ctx: click.Context, data: Path | None, from_at: int | None, to_at: int
     """
     from console.tables import print_rows
 
-    found = examine(find(read_settings(), data), from_at, to_at)
+    found = examine(running(data), from_at, to_at)
     print_rows(COLUMNS, found.lines, form, title="Received events" if form == "table" else None)
     if found.on_its_way:
         click.echo(f"\n{found.on_its_way:,} records are still on their way; see `accredit status`.", err=True)

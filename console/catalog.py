@@ -12,10 +12,9 @@ from typing import TYPE_CHECKING
 import click
 
 from console.errors import ConsoleError
-from console.installation import Installation, find
-from console.options import data_option, format_option
+from console.installation import Installation
+from console.options import data_option, format_option, running
 from console.probe import health
-from console.settings import read_settings
 from schemas.times import format_time, parse_time
 
 if TYPE_CHECKING:
@@ -53,7 +52,7 @@ def apply(data: Path | None, file: Path, dry_run: bool) -> None:
 
     text = sys.stdin.read() if str(file) == "-" else read_text(file)
     new = load_catalog(text, str(file))
-    installation = find(read_settings(), data)
+    installation = running(data)
     kafka = installation.broker()
     log = read_catalog_log(kafka, READ_TIMEOUT_S)
     old = log.catalog(log.latest.version) if log.latest else None
@@ -119,7 +118,7 @@ def read_log(data: Path | None) -> CatalogLog:
     """The catalog log. ConsoleError while there is no version."""
     from ingest.catalog_log import read_catalog_log
 
-    log = read_catalog_log(find(read_settings(), data).broker(), READ_TIMEOUT_S)
+    log = read_catalog_log(running(data).broker(), READ_TIMEOUT_S)
     if log.latest is None:
         raise ConsoleError("no catalog has been applied yet; do so with `accredit catalog apply catalog.yaml`.")
     return log

@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 
 from console.errors import ConsoleError
-from console.installation import Installation, find
-from console.options import data_option, format_option
-from console.settings import read_settings
+from console.installation import Installation
+from console.options import data_option, format_option, running
 from schemas.errors import BadFrame, InvalidEvent
 from schemas.records import Adjustment, Conversion, DeadLetter
 from schemas.times import format_time
@@ -73,7 +72,7 @@ def list_letters(
     """The dead letters, newest first."""
     from console.tables import print_rows
 
-    with_client = clickhouse(find(read_settings(), data))
+    with_client = clickhouse(running(data))
     try:
         found = read_letters(with_client, reason=reason, stage=stage, withdrawn=withdrawn, limit=limit)
     finally:
@@ -87,7 +86,7 @@ def list_letters(
 @click.option("--raw", is_flag=True, help="Only the original bytes, as they are, to standard output.")
 def show_letter(data: Path | None, name: str, raw: bool) -> None:
     """One dead letter: everything known of it, and its original bytes. ID may be the beginning of one."""
-    client = clickhouse(find(read_settings(), data))
+    client = clickhouse(running(data))
     try:
         letter = one_letter(client, name)
     finally:
@@ -120,7 +119,7 @@ def retry_letters(ctx: click.Context, data: Path | None, names: tuple[str, ...],
     from ingest.bulk_publisher import BulkPublisher
     from ingest.load import intake_now
 
-    installation = find(read_settings(), data)
+    installation = running(data)
     client = clickhouse(installation)
     try:
         letters = [one_letter(client, name) for name in names]

@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import click
 
-from console.installation import Installation, find
-from console.options import data_option
-from console.settings import read_settings
+from console.installation import Installation
+from console.options import data_option, running
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -43,12 +42,10 @@ def load(data: Path | None, file: Path, wait: bool, timeout_s: float, keep_recei
     a dead letter with its original bytes; the rest goes on. Loading a file again changes no credit: the same events
     are the same. Exits with 0 when every line is in Kafka, as an event or as a dead letter.
     """
-    installation = find(read_settings(), data)
+    installation = running(data)
     kafka = installation.broker()
     with progress() as bars:
-        began = time.monotonic()
-        result = load_into(installation, kafka, file, keep_received_at, bars)
-        seconds = time.monotonic() - began
+        result, seconds = load_into(installation, kafka, file, keep_received_at, bars)
         show(result, file, seconds)
         if wait:
             wait_for_all(kafka, timeout_s, bars)
@@ -56,8 +53,10 @@ def load(data: Path | None, file: Path, wait: bool, timeout_s: float, keep_recei
         sys.exit(1)
 
 
-def load_into(installation: Installation, kafka: str, file: Path, keep: bool, bars: Progress) -> LoadResult:
-    """Load the file with a bar of its bytes, or of lines where its size is not known."""
+def load_into(
+    installation: Installation, kafka: str, file: Path, keep: bool, bars: Progress
+) -> tuple[LoadResult, float]:
+    """Load the file with a bar of its bytes, or a moving one where its size is not known; how many seconds it took."""
     from console.keys import load_keys
     from ingest.bulk_publisher import BulkPublisher
     from ingest.load import intake_now, load_file, read_lines
@@ -72,7 +71,8 @@ def load_into(installation: Installation, kafka: str, file: Path, keep: bool, ba
         bars.update(bar, completed=read, done=f"{lines:,} lines, {rate:,.0f}/s")
 
     with opened(file) as stream, BulkPublisher(kafka) as publisher:
-        return load_file(read_lines(stream), publisher, intake, received_at_kept=keep, on_progress=advance)
+        result = load_file(read_lines(stream), publisher, intake, received_at_kept=keep, on_progress=advance)
+        return result, time.monotonic() - began
 
 
 @contextmanager

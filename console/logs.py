@@ -8,15 +8,15 @@ from typing import Any
 
 import structlog
 
-from console.settings import Settings
+from console.settings import LogLevel, Settings
 
 QUIET_LIBRARIES = ("aiohttp.access", "asyncio", "clickhouse_connect", "urllib3")
 
 
-def configure_logging(settings: Settings, *, quiet: bool = False) -> None:
-    """Set up logging of this process to stderr; ``quiet`` leaves out what is less than a warning."""
-    level = logging.getLevelNamesMapping()[settings.log_level.upper()]
-    level = max(level, logging.WARNING) if quiet else level
+def configure_logging(settings: Settings, *, level: LogLevel = "debug") -> None:
+    """Set up logging of this process to stderr, from ``level`` or the settings' on, whichever is higher."""
+    levels = logging.getLevelNamesMapping()
+    least = max(levels[settings.log_level.upper()], levels[level.upper()])
     text = settings.log_format == "text" or (settings.log_format == "auto" and sys.stderr.isatty())
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
@@ -37,9 +37,9 @@ def configure_logging(settings: Settings, *, quiet: bool = False) -> None:
     )
     root = logging.getLogger()
     root.handlers[:] = [handler]
-    root.setLevel(level)
+    root.setLevel(least)
     for name in QUIET_LIBRARIES:
-        logging.getLogger(name).setLevel(max(level, logging.WARNING))
+        logging.getLogger(name).setLevel(max(least, logging.WARNING))
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,

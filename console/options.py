@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+
+if TYPE_CHECKING:
+    from console.installation import Installation
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -26,3 +29,17 @@ def format_option(*formats: str) -> Callable[[Command], Command]:
     return click.option(
         "--format", "form", type=click.Choice(formats), default=formats[0], show_default=True, help="How to print it."
     )
+
+
+def running(data: Path | None) -> Installation:
+    """The installation that a short command is about; libraries' troubles that we tell ourselves are not logged.
+
+    NothingRuns if there is none.
+    """
+    from console.installation import find
+    from console.logs import configure_logging
+    from console.settings import read_settings
+
+    settings = read_settings()
+    configure_logging(settings, level="error")
+    return find(settings, data)

@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from console.errors import ClickHouseUnreachable
-from console.installation import find
-from console.options import data_option, format_option
-from console.settings import read_settings, without_password
+from console.options import data_option, format_option, running
+from console.settings import without_password
 from schemas.times import DAY, parse_time
 
 if TYPE_CHECKING:
@@ -73,7 +72,7 @@ def report(
     """
     from console.tables import print_rows
 
-    address = find(read_settings(), data).server()
+    address = running(data).server()
     found = read_report(address, by or ("partner",), from_at, to_at, limit)
     columns, rows = found.columns, found.rows
     if form == "table" and "order" in by:

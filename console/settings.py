@@ -13,6 +13,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from console.errors import ConsoleError
 
 DEFAULT_DATA = Path("data")
+LogLevel = Literal["debug", "info", "warning", "error"]
 
 
 class Settings(BaseSettings):
@@ -28,7 +29,7 @@ class Settings(BaseSettings):
     """``ACCREDIT_CLICKHOUSE``: ``http://user:password@host:8123`` of a server to use instead of the local one."""
     log_format: Literal["auto", "text", "json"] = "auto"
     """``ACCREDIT_LOG_FORMAT``: auto is text in a terminal, JSON lines otherwise."""
-    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_level: LogLevel = "info"
     """``ACCREDIT_LOG_LEVEL``"""
 
     @field_validator("kafka")

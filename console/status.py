@@ -9,11 +9,11 @@ from typing import Any, NamedTuple
 
 import click
 
-from console.installation import Installation, find
+from console.installation import Installation
 from console.lag import EVENTS_IN, EVENTS_OUT, Broker, StageLag
-from console.options import data_option, format_option
+from console.options import data_option, format_option, running
 from console.probe import health
-from console.settings import read_settings, without_password
+from console.settings import without_password
 
 
 class ProcessState(NamedTuple):
@@ -100,7 +100,7 @@ def status(data: Path | None, form: str) -> None:
     A stage's lag is the number of records in a topic that it has not finished. Exits with 1 when something does not
     answer or is not ready.
     """
-    found = read_status(find(read_settings(), data))
+    found = read_status(running(data))
     if form == "json":
         sys.stdout.write(json.dumps(as_json(found), indent=1) + "\n")
     else:

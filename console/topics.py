@@ -11,7 +11,7 @@ from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from console.errors import BrokerUnreachable, TopicsDiffer
-from console.options import data_option, format_option
+from console.options import data_option, format_option, running
 from schemas.topics import DEFAULT_PARTITIONS, TOPICS
 
 TIMEOUT_S = 15.0
@@ -108,7 +108,5 @@ def rows(states: Iterable[TopicState]) -> list[tuple[object, ...]]:
 
 
 def broker(data: Path | None) -> str:
-    from console.installation import find
-    from console.settings import read_settings
 
-    return find(read_settings(), data).broker()
+    return running(data).broker()

@@ -43,7 +43,7 @@ def up(data: Path | None, partitions: int | None, workers: int) -> None:
     settings = read_settings()
     text = settings.log_format == "text" or (settings.log_format == "auto" and sys.stdout.isatty())
     say = Say(text=text)
-    configure_logging(settings, quiet=text)
+    configure_logging(settings, level="warning" if text else "debug")
     folder = (data or settings.data).absolute()
     with held(folder):
         run(Stack(folder, settings, say, partitions=partitions, workers=workers), say, settings)

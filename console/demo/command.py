@@ -82,7 +82,7 @@ def demo(data: Path, exits: bool) -> None:
         accredit demo --exit      stops by itself
     """
     settings = read_settings().model_copy(update={"kafka": None, "clickhouse": None})
-    configure_logging(settings, quiet=True)
+    configure_logging(settings, level="warning")
     say = Say(text=True)
     folder = data.absolute()
     refuse_others_folder(folder)
