@@ -37,8 +37,9 @@ class StageLag(NamedTuple):
 
 
 ATTRIBUTION = Stage("attribution", "accredit-attribution", (CLICKS, CONVERSIONS))
+SETTLEMENT = Stage("settlement", "accredit-settlement", (CREDITS,))
 SINK = Stage("clickhouse sink", "accredit-clickhouse", tuple(topic.name for topic in TOPICS))
-STAGES = (ATTRIBUTION, SINK)
+STAGES = (ATTRIBUTION, SETTLEMENT, SINK)
 EVENTS_IN = (CLICKS, CONVERSIONS, ADJUSTMENTS)
 EVENTS_OUT = (CREDITS, DEAD_LETTERS)
 

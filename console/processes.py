@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import click
 
@@ -18,6 +18,7 @@ from console.options import data_option
 from console.settings import Settings, read_settings
 
 Command = TypeVar("Command", bound=Callable[..., Any])
+Stage = Literal["attribution", "settlement"]
 LOOPBACK = "127.0.0.1"
 
 
@@ -84,11 +85,16 @@ def ingest(data: Path | None, host: str, port: int, workers: int) -> None:
     "--state",
     type=click.Path(path_type=Path, file_okay=False),
     metavar="DIR",
-    help="Folder of this worker's store; may be deleted, and is then rebuilt. [default: DATA/state/1]",
+    help="This worker's store; may be deleted, and is rebuilt. [default: DATA/state/1, or DATA/state/settlement]",
 )
 @instance_option
-def worker(data: Path | None, host: str, port: int, state: Path | None, instance: str | None) -> None:
+@click.option(
+    "--stage", type=click.Choice(["attribution", "settlement"]), default="attribution", show_default=True, help="Which."
+)
+def worker(data: Path | None, host: str, port: int, state: Path | None, instance: str | None, stage: Stage) -> None:
     """Attribution: joins clicks and conversions per session, writes credits.
+
+    With --stage settlement: decides which claim of an order stands where several doors reported it.
 
     \b
         ACCREDIT_KAFKA=broker:9092 accredit worker --state /var/lib/accredit/state --instance worker-3
@@ -102,7 +108,9 @@ def worker(data: Path | None, host: str, port: int, state: Path | None, instance
     run(
         WorkerSettings(
             kafka=installation.broker(),
-            state_dir=state or (data or settings.data) / "state" / "1",
+            state_dir=state or (data or settings.data) / "state" / ("1" if stage == "attribution" else stage),
+            stage=stage,
+            group_id=f"accredit-{stage}",
             group_instance_id=instance,
             http_host=host,
             http_port=port,

@@ -20,7 +20,7 @@ from deploy.local.kafka import Kafka
 from deploy.local.ports import LOOPBACK, PortBook
 from deploy.local.process import Child
 
-STOP_ORDER = ("ingest", "worker", "sink", "console", "clickhouse", "kafka")
+STOP_ORDER = ("ingest", "worker", "settlement", "sink", "console", "clickhouse", "kafka")
 """Whoever takes events in goes first, whoever keeps them last."""
 PROGRESS_EVERY_S = 2.0
 ORPHANS_GONE_S = 5.0
@@ -87,7 +87,8 @@ class Stack:
             self._addresses["kafka"] = kafka.address()
         self._topics()
         sink = self._process("sink", "--instance", "sink")  # it creates and migrates the tables
-        ours = [self._process("ingest"), *self._worker_processes(), sink, self._process("console")]
+        settlement = self._process("settlement", "--stage", "settlement", "--instance", "settlement", command="worker")
+        ours = [self._process("ingest"), *self._worker_processes(), settlement, sink, self._process("console")]
         for service in ours:
             self.supervisor.launch(service)
         for service in [*([clickhouse] if clickhouse else []), *ours]:
@@ -128,13 +129,13 @@ class Stack:
             for i, name in enumerate(names, start=1)
         ]
 
-    def _process(self, name: str, *options: str) -> Service:
+    def _process(self, name: str, *options: str, command: str | None = None) -> Service:
         port = self._ports.port(name)
         url = f"http://{LOOPBACK}:{port}"
         log = self._log(name)
         if name in ("ingest", "console"):
             self._addresses[name] = url
-        argv = [sys.executable, "-P", "-m", "console", name.partition("-")[0], "--port", str(port), *options]
+        argv = [sys.executable, "-P", "-m", "console", command or name.partition("-")[0], "--port", str(port), *options]
         addresses = {"kafka": self._addresses["kafka"], "clickhouse": self._addresses["clickhouse"]}
         environment = environment_with(data=str(self.data), log_format="json", **addresses)
         return Service(name, Child(name, argv, log, environment, self.data), log, lambda: url, url)

@@ -3,8 +3,9 @@
 1. The ends of the event topics are noted. Everything loaded lies before them, since it is acknowledged.
 2. The attribution group commits offsets only after the credits that follow are acknowledged (DESIGN 1.5). When its
    commits have reached those ends, every credit lies before the ends of its topic.
-3. These ends are noted. The sink commits only after ClickHouse has the rows: when it has reached them, all can be
-   queried.
+3. These ends are noted for settlement, and waited for in the same way.
+4. The ends of all topics are noted. The sink commits only after ClickHouse has the rows: when it has reached them, all
+   can be queried.
 
 Processes and the broker may be restarted meanwhile: what cannot be asked now is asked again.
 """
@@ -16,7 +17,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Protocol
 
 from console.errors import BrokerUnreachable, WaitTimedOut
-from console.lag import ATTRIBUTION, EVENTS_IN, SINK, Offset, Offsets, Place, Stage, behind
+from console.lag import ATTRIBUTION, EVENTS_IN, SETTLEMENT, SINK, Offset, Offsets, Place, Stage, behind
 
 POLL_S = 0.2
 AGAIN_S = 1.0
@@ -55,6 +56,7 @@ class Waiter:
     def until_queryable(self) -> None:
         """Return when what is in the event topics now, and what follows from it, is in ClickHouse. WaitTimedOut."""
         self.until_committed(ATTRIBUTION, self._noted(EVENTS_IN))
+        self.until_committed(SETTLEMENT, self._noted(SETTLEMENT.topics))
         self.until_committed(SINK, self._noted(SINK.topics))
 
     def until_committed(self, stage: Stage, ends: Mapping[Place, Offset]) -> None:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from schemas.times import DAY, SECOND
 
 MIB = 1 << 20
+ATTRIBUTION, SETTLEMENT = "attribution", "settlement"
 
 
 @dataclass(frozen=True, slots=True)
 class WorkerSettings:
-    """One attribution worker.
+    """One worker of a stage.
 
     ``state_dir`` is its own and may be deleted at any time while it does not run. ``group_instance_id`` (KIP-345) lets
     a restarted worker have its partitions back without a rebalance. ``http_port`` 0 takes a free one.
@@ -20,6 +22,7 @@ class WorkerSettings:
 
     kafka: str
     state_dir: Path
+    stage: Literal["attribution", "settlement"] = "attribution"
     group_id: str = "accredit-attribution"
     group_instance_id: str | None = None
     run_id: str = "live"

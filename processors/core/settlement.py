@@ -27,21 +27,27 @@ def claim_key(claim: Credit) -> str:
     return f"{claim.conversion_id} {claim.session_id} {'' if amount is None else amount.normalize()} {currency}"
 
 
-def settle(claims: Collection[Credit], conflicting_before: Collection[str] = ()) -> Settled:
-    """Settle the claims of one conversion, the greatest version of each.
+def settle(claims: Collection[Credit]) -> Settled:
+    """Settle the claims of one conversion, the greatest version of each. A pure function of the set.
 
-    ``conflicting_before`` are the keys of claims that were in conflict when fewer claims were known: an earlier event
-    that arrives late can turn a conflict into a copy, and its dead letter is then withdrawn.
+    An earlier event that arrives late can turn what was a conflict into a copy. Its dead letter is then withdrawn:
+    that of every claim that stands or copies and has an event after one that conflicts, since only such a claim can
+    ever have been in conflict.
     """
     standing = stand(claims)
     latest = max(claim.version >> COUNT_BITS for claim in claims)
     number = sum(claim.version & COUNT_LIMIT for claim in claims)
     version = latest << COUNT_BITS | min(number, COUNT_LIMIT)
-    now = {claim_key(claim): claim for claim in standing.conflicts}
-    freed = [claim for claim in claims if claim_key(claim) in conflicting_before and claim_key(claim) not in now]
-    letters = [conflict_letter(claim, standing.credit, version, withdrawn=False) for claim in now.values()]
-    letters += [conflict_letter(claim, standing.credit, version, withdrawn=True) for claim in freed]
+    letters = [conflict_letter(claim, standing.credit, version, withdrawn=False) for claim in standing.conflicts]
+    if standing.conflicts:
+        earliest = min(map(received, standing.conflicts))
+        freed = (c for c in claims if c not in standing.conflicts and (c.duplicates or received(c) > earliest))
+        letters += [conflict_letter(claim, standing.credit, version, withdrawn=True) for claim in freed]
     return Settled(settlement(standing, len(claims), version), letters)
+
+
+def received(claim: Credit) -> tuple[int, str]:
+    return claim.received_at, claim.session_id
 
 
 def settlement(standing: Standing, claims: int, version: int) -> Settlement:

@@ -64,6 +64,10 @@ class CatalogFollower:
         """Whether there is a version; the first has always been in effect."""
         return self._log.latest is not None
 
+    def waiting_for(self) -> str | None:
+        """What a worker waits for before it takes anything, or None."""
+        return None if self.has_catalog else "the first catalog"
+
     async def ready(self) -> None:
         """Return once there is a catalog."""
         async with self._moved:

@@ -32,6 +32,7 @@ from processors.runtime.intake import take
 from processors.runtime.metrics import Metrics
 from processors.runtime.outputs import Outputs
 from processors.runtime.partition import Part, Partition
+from processors.store import TouchStore
 
 SESSIONS_AT_ONCE = 200  # decoded in memory together; between two lots the event loop gets its turn
 
@@ -57,7 +58,7 @@ class Checkpoint:
         self._run_id = run_id
         self._clock = clock
 
-    async def advance(self, partition: Partition, part: Part) -> None:
+    async def advance(self, partition: Partition[TouchStore], part: Part) -> None:
         """Steps 1 to 5 for a part. Raises what ``processors.errors`` lists."""
         intake = take(part, partition.store.converted)
         partition.put(part.topic, intake.rows, part.end)  # 1
@@ -73,7 +74,7 @@ class Checkpoint:
             await self._outputs.acknowledged()  # 4
         partition.evaluated(part)  # 5
 
-    async def _evaluate(self, partition: Partition, sessions: Collection[bytes]) -> None:
+    async def _evaluate(self, partition: Partition[TouchStore], sessions: Collection[bytes]) -> None:
         lot: list[SessionEvents] = []
         for session in sessions:
             lot.append(read_session(partition.store, session))
@@ -84,7 +85,7 @@ class Checkpoint:
         if lot:
             await self._decide(partition, lot)
 
-    async def _decide(self, partition: Partition, lot: list[SessionEvents]) -> None:
+    async def _decide(self, partition: Partition[TouchStore], lot: list[SessionEvents]) -> None:
         await self._catalogs.known_for(max(events.latest_received_at for events in lot))
         for events in lot:
             credits, unusable = decide_events(events, self._catalogs.compiled, self._run_id)

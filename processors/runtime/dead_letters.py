@@ -10,12 +10,13 @@ from schemas.events import dead_letter_id
 from schemas.records import DeadLetter
 
 STAGE = "attribution"
+STAGE_SETTLEMENT = "settlement"
 
 
-def of_record(topic: str, partition: int, refused: Refused, now: int) -> DeadLetter:
+def of_record(topic: str, partition: int, refused: Refused, now: int, stage: str = STAGE) -> DeadLetter:
     """A record that never reached the store, with its place in the log. ``now`` in milliseconds."""
     original = refused.value or b""
-    return letter(topic, partition, refused.reason, None, refused.detail, original, now)._replace(
+    return letter(topic, partition, refused.reason, None, refused.detail, original, now, stage)._replace(
         offset=refused.offset, record_at=max(refused.record_at, 0), key=refused.key
     )
 
@@ -30,16 +31,23 @@ def of_events(partition: int, unusable: list[Unusable], now: int) -> Iterator[De
 
 
 def letter(
-    topic: str, partition: int, reason: str, field: str | None, detail: str, original: bytes, received_at: int
+    topic: str,
+    partition: int,
+    reason: str,
+    field: str | None,
+    detail: str,
+    original: bytes,
+    received_at: int,
+    stage: str = STAGE,
 ) -> DeadLetter:
     return DeadLetter(
-        dead_letter_id=dead_letter_id(STAGE, reason, original),
+        dead_letter_id=dead_letter_id(stage, reason, original),
         version=received_at << 16 | 1,
         withdrawn=False,
         reason=reason,
         detail=detail,
         field=field,
-        stage=STAGE,
+        stage=stage,
         door=None,
         received_at=received_at,
         topic=topic,

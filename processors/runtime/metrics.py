@@ -47,8 +47,8 @@ class Metrics:
         self.to_recover = Gauge(
             "accredit_worker_to_recover_records", "Records to re-read before it is ready", registry=own
         )
-        self.converted_sessions = Gauge(
-            "accredit_worker_converted_sessions", "Sessions with a conversion, kept in memory", registry=own
+        self.kept_in_memory = Gauge(
+            "accredit_worker_kept_in_memory", "Sessions with a conversion: memory that grows", registry=own
         )
         self.catalog_version = Gauge("accredit_worker_catalog_version", "Newest catalog version read", registry=own)
         self.rebalances = Counter("accredit_worker_rebalances", "Times that partitions were dealt out", registry=own)

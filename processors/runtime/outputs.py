@@ -12,9 +12,9 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 from processors.errors import KafkaGone
 from processors.runtime.metrics import Metrics
 from schemas.codec import encode
-from schemas.records import Credit, DeadLetter
+from schemas.records import Credit, DeadLetter, Settlement
 from schemas.times import SECOND, format_time
-from schemas.topics import CREDITS, DEAD_LETTERS, PARTITIONER
+from schemas.topics import CREDITS, DEAD_LETTERS, PARTITIONER, SETTLEMENTS
 
 LARGEST_RECORD = 16 << 20
 FULL_QUEUE_WAIT_S = 0.05
@@ -25,6 +25,9 @@ class Outputs(Protocol):
 
     def credit(self, credit: Credit) -> None:
         """Hand over a credit. Does not wait for Kafka, but for room in the queue."""
+
+    def settlement(self, settlement: Settlement) -> None:
+        """Hand over a settlement, the same way."""
 
     def dead_letter(self, letter: DeadLetter) -> None:
         """Hand over a dead letter, the same way."""
@@ -63,6 +66,10 @@ class KafkaOutputs:
         name, at = credit.conversion_id, credit.occurred_at
         self._produce(CREDITS, name.encode(), encode(credit), name, "accredit.credit", at)
         self._metrics.credits.labels(credit.status).inc()
+
+    def settlement(self, settlement: Settlement) -> None:
+        name, at = settlement.conversion_id, settlement.occurred_at
+        self._produce(SETTLEMENTS, name.encode(), encode(settlement), name, "accredit.settlement", at)
 
     def dead_letter(self, letter: DeadLetter) -> None:
         name, at = letter.dead_letter_id, letter.received_at

@@ -1,4 +1,4 @@
-"""One partition number of both topics: where reading starts, what is applied silently, what may be committed.
+"""One partition number of a stage's topics: where reading starts, what is silent, what may be committed.
 
 The rule of recovery. For each topic, C is the group's committed offset: everything before it was evaluated, and its
 outputs were acknowledged. S is what the store has applied; it may lag (a crash loses the memtable), lead (a crash
@@ -6,7 +6,7 @@ before the commit) or be nothing (a lost store). Reading starts at min(S, C).
 
 - Below C records are *silent*: stored, not evaluated.
 - From C on they are *live*: stored, and their sessions evaluated.
-- Nothing is live in a partition before both topics have reached their C. A live click would otherwise find its
+- Nothing is live in a partition before all its topics have reached their C. A live click would otherwise find its
   conversion not yet stored again, and nothing would ask for that session later. Until then the topic that is there
   first is held: its batches are dropped here and read again.
 - Offsets between C and S are live a second time. Rows and credits are the same ones, so that is harmless.
@@ -17,11 +17,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from enum import Enum
 from itertools import dropwhile, takewhile
-from typing import NamedTuple
+from typing import Generic, NamedTuple, TypeVar
 
-from processors.runtime.batches import JOINED, LogRecord, RecordBatch
-from processors.store import TouchStore
-from schemas.topics import CLICKS, CONVERSIONS
+from processors.runtime.batches import LogRecord, RecordBatch
+from processors.store import LogStore
+
+Store = TypeVar("Store", bound=LogStore)
 
 
 class LogEnds(NamedTuple):
@@ -49,21 +50,22 @@ class Part(NamedTuple):
     live: bool
 
 
-class Partition:
+class Partition(Generic[Store]):
     """Positions and store of one partition number. No IO but the store's; not shared between threads."""
 
-    def __init__(self, number: int, store: TouchStore, log: Mapping[str, LogEnds], now: int) -> None:
-        """``log`` has both topics; ``now`` in milliseconds dates a store that cannot be filled from the beginning."""
+    def __init__(self, number: int, store: Store, log: Mapping[str, LogEnds], now: int) -> None:
+        """``log`` has the store's topics; ``now`` (ms) dates a store that cannot be filled from the beginning."""
         self.number = number
         self.store = store
+        self.topics = store.topics
         self.position: dict[str, int] = {}
         """Per topic: the offset that is applied next."""
         self.live_from: dict[str, int] = {}
         """Per topic: where records begin to be evaluated."""
         self.committable: dict[str, int] = {}
         """Per topic: the offset up to which all is evaluated and acknowledged. Empty until something is."""
-        applied = dict(zip(JOINED, store.applied(), strict=True))
-        for topic in JOINED:
+        applied = dict(zip(self.topics, store.applied(), strict=True))
+        for topic in self.topics:
             first, behind, committed = log[topic]
             if committed is None or not first <= committed <= behind:
                 committed = first  # no commit yet, or one of a log that is gone: all of this log is live
@@ -72,18 +74,18 @@ class Partition:
                 stored = first
             self.live_from[topic] = committed
             self.position[topic] = min(stored, committed)
-        if applied[CLICKS] is None:
-            store.begin(0 if log[CLICKS].first == 0 else now)
+        if applied[self.topics[0]] is None:
+            store.begin(0 if log[self.topics[0]].first == 0 else now)
 
     @property
     def recovering(self) -> bool:
         """Whether something committed is still missing in the store."""
-        return any(self.position[topic] < self.live_from[topic] for topic in JOINED)
+        return any(self.position[topic] < self.live_from[topic] for topic in self.topics)
 
     @property
     def to_recover(self) -> int:
-        """How many offsets of both topics are still to be applied silently."""
-        return sum(max(self.live_from[topic] - self.position[topic], 0) for topic in JOINED)
+        """How many offsets are still to be applied silently."""
+        return sum(max(self.live_from[topic] - self.position[topic], 0) for topic in self.topics)
 
     def held(self, topic: str) -> bool:
         """Whether the topic waits until the other has recovered."""
@@ -120,7 +122,4 @@ class Partition:
 
     def put(self, topic: str, rows: Sequence[tuple[bytes, bytes]], end: int) -> None:
         """Rows of one topic into the store, with the offset behind them."""
-        if topic == CONVERSIONS:
-            self.store.put_conversions(rows, end)
-        else:
-            self.store.put_touches(rows, end)
+        self.store.put(topic, rows, end)

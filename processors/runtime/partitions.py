@@ -8,15 +8,14 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
-from typing import NamedTuple, Protocol
+from typing import Generic, NamedTuple, Protocol, TypeVar
 
 import structlog
 
 from processors.errors import StoreDamaged
-from processors.runtime.batches import JOINED
 from processors.runtime.metrics import Metrics
-from processors.runtime.partition import LogEnds, Partition
-from processors.store import TouchStore
+from processors.runtime.partition import LogEnds, Partition, Store
+from processors.store import LogStore
 
 log = structlog.get_logger(__name__)
 
@@ -28,33 +27,36 @@ class Place(NamedTuple):
     partition: int
 
 
-class Stores(Protocol):
+StoreOut = TypeVar("StoreOut", bound=LogStore, covariant=True)
+
+
+class Stores(Protocol[StoreOut]):
     """Where stores come from. RocksDB folders, or memory in tests."""
 
-    def open(self, partition: int, among: int) -> TouchStore:
+    def open(self, partition: int, among: int) -> StoreOut:
         """The store of a partition, as one of ``among``. StoreDamaged if it has to be set aside first."""
 
     def set_aside(self, partition: int) -> str:
         """Take a damaged store out of the way, so that ``open`` gives an empty one. Returns where it is."""
 
 
-class Partitions:
+class Partitions(Generic[Store]):
     """By number. ``clock`` gives milliseconds."""
 
-    def __init__(self, stores: Stores, metrics: Metrics, clock: Callable[[], int]) -> None:
+    def __init__(self, stores: Stores[Store], metrics: Metrics, clock: Callable[[], int]) -> None:
         self._stores = stores
         self._metrics = metrics
         self._clock = clock
-        self._own: dict[int, Partition] = {}
-        self._open: dict[int, TouchStore] = {}
+        self._own: dict[int, Partition[Store]] = {}
+        self._open: dict[int, Store] = {}
 
-    def __iter__(self) -> Iterator[Partition]:
+    def __iter__(self) -> Iterator[Partition[Store]]:
         return iter(self._own.values())
 
     def __len__(self) -> int:
         return len(self._own)
 
-    def get(self, number: int) -> Partition | None:
+    def get(self, number: int) -> Partition[Store] | None:
         """The partition if it is ours now."""
         return self._own.get(number)
 
@@ -72,10 +74,10 @@ class Partitions:
         return {
             Place(topic, number): partition.position[topic]
             for number, partition in self._own.items()
-            for topic in JOINED
+            for topic in partition.topics
         }
 
-    def _take(self, number: int, topics: Mapping[str, LogEnds], among: int) -> Partition:
+    def _take(self, number: int, topics: Mapping[str, LogEnds], among: int) -> Partition[Store]:
         if number not in self._open:
             try:
                 self._open[number] = self._stores.open(number, among)
@@ -101,7 +103,7 @@ class Partitions:
             log.info("damaged_store_closed", partition=number, error=str(close_error))
         self._set_aside(number, error)
         partition = self._own[number] = self._take(number, ends, max(len(self._own), 1))
-        return {Place(topic, number): partition.position[topic] for topic in JOINED}
+        return {Place(topic, number): partition.position[topic] for topic in partition.topics}
 
     def _set_aside(self, number: int, error: StoreDamaged) -> None:
         aside = self._stores.set_aside(number)

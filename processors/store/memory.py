@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Set
+from collections.abc import Collection, Iterable, Set
 from dataclasses import dataclass, field, replace
 
 from processors.store.touch_store import SESSION_BYTES, Applied, Row
+from schemas.topics import CLICKS, CONVERSIONS
 
 NOTHING = Applied(None, None)
 
@@ -32,9 +33,21 @@ class MemoryTouchStore:
         self._ttl_ms = ttl_ms
         self._converted = {key[:SESSION_BYTES] for key in self._now.conversions}
 
+    topics = (CLICKS, CONVERSIONS)
+
     @property
     def converted(self) -> Set[bytes]:
         return self._converted
+
+    @property
+    def size(self) -> int:
+        return len(self._converted)
+
+    def put(self, topic: str, rows: Iterable[Row], next_offset: int) -> None:
+        if topic == CONVERSIONS:
+            self.put_conversions(rows, next_offset)
+        else:
+            self.put_touches(rows, next_offset)
 
     def put_touches(self, rows: Iterable[Row], next_offset: int) -> None:
         self._now.touches.update(rows)
@@ -62,14 +75,17 @@ class MemoryTouchStore:
         return max(self._now.begun_at, now - self._ttl_ms)
 
     def flush(self) -> None:
-        state = self._now.copy()
-        self._disk.touches, self._disk.conversions = state.touches, state.conversions
-        self._disk.applied, self._disk.begun_at = state.applied, state.begun_at
+        self.flush_topics((CLICKS, CONVERSIONS))
 
-    def flush_touches(self) -> None:
-        """What RocksDB may do by itself at any time: one topic's writes go to disk, the other's do not yet."""
-        self._disk.touches = dict(self._now.touches)
-        self._disk.applied = self._disk.applied._replace(touches=self._now.applied.touches)
+    def flush_topics(self, topics: Collection[str]) -> None:
+        """What RocksDB may do by itself at any time: one database's writes go to disk, the other's do not yet."""
+        if CLICKS in topics:
+            self._disk.touches = dict(self._now.touches)
+            self._disk.applied = self._disk.applied._replace(touches=self._now.applied.touches)
+        if CONVERSIONS in topics:
+            self._disk.conversions = dict(self._now.conversions)
+            self._disk.applied = self._disk.applied._replace(conversions=self._now.applied.conversions)
+            self._disk.begun_at = self._now.begun_at
 
     def close(self) -> None:
         self.flush()

@@ -30,9 +30,9 @@ from rocksdict import (
 
 from processors.errors import StoreDamaged, StoreFull, StoreInUse, StoreUnavailable
 from processors.store.touch_store import KEY_BYTES, SESSION_BYTES, Applied, Row
+from schemas.topics import CLICKS, CONVERSIONS
 
 TOUCHES = "touches"
-CONVERSIONS = "conversions"
 # A note's key is shorter than a row's: a sender may use this session too, so the length tells them apart.
 NOTE_SESSION = b"\xff" * SESSION_BYTES
 OFFSET = NOTE_SESSION + b"offset"
@@ -191,9 +191,21 @@ class RocksTouchStore:
         if self._touches.offset is not None:
             self._touches.set_note(OFFSET, self._touches.offset.to_bytes(8, "big"))  # its own age starts anew
 
+    topics = (CLICKS, CONVERSIONS)
+
     @property
     def converted(self) -> Set[bytes]:
         return self._converted
+
+    @property
+    def size(self) -> int:
+        return len(self._converted)
+
+    def put(self, topic: str, rows: Iterable[Row], next_offset: int) -> None:
+        if topic == CONVERSIONS:
+            self.put_conversions(rows, next_offset)
+        else:
+            self.put_touches(rows, next_offset)
 
     def put_touches(self, rows: Iterable[Row], next_offset: int) -> None:
         self._touches.put(rows, next_offset)

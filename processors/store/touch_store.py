@@ -7,7 +7,7 @@ holds of a topic is all that it ever applied up to the offset that it names.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Set
+from collections.abc import Iterable, Sequence, Set
 from typing import NamedTuple, Protocol
 
 from xxhash import xxh3_64_intdigest
@@ -33,11 +33,38 @@ class Applied(NamedTuple):
     conversions: int | None
 
 
-class TouchStore(Protocol):
-    """One partition's store. Every method may raise what ``processors.errors`` lists for stores.
+class LogStore(Protocol):
+    """What any stage's store of one partition can do. Methods may raise what ``processors.errors`` lists for stores.
 
     All methods are quick but ``flush`` and ``close``, which write to disk. One thread at a time.
     """
+
+    @property
+    def topics(self) -> tuple[str, ...]:
+        """The topics that it holds rows of, in the order of ``applied``."""
+
+    @property
+    def size(self) -> int:
+        """What it keeps in memory, in entries: sessions with a conversion, for touches."""
+
+    def put(self, topic: str, rows: Sequence[Row], next_offset: int) -> None:
+        """Add rows of a topic and move its offset, both or neither. The offset never moves back."""
+
+    def applied(self) -> tuple[int | None, ...]:
+        """Per topic the offset behind the last applied record; None where nothing ever was."""
+
+    def begin(self, complete_since: int) -> None:
+        """Note that a fresh store is filled from here on and knows everything written since that millisecond."""
+
+    def flush(self) -> None:
+        """Put everything on disk; a crash after that loses nothing."""
+
+    def close(self) -> None:
+        """Flush and let go. Nothing may be called after it."""
+
+
+class TouchStore(LogStore, Protocol):
+    """The store of attribution: touches and conversions by session."""
 
     @property
     def converted(self) -> Set[bytes]:
@@ -58,14 +85,5 @@ class TouchStore(Protocol):
     def applied(self) -> Applied:
         """How far each topic has been applied."""
 
-    def begin(self, complete_since: int) -> None:
-        """Note that a fresh store is filled from here on and knows every touch written since that millisecond."""
-
     def complete_since(self, now: int) -> int:
         """Since when it knows every touch: its beginning, or ``now`` minus the touches' time to live."""
-
-    def flush(self) -> None:
-        """Put everything on disk; a crash after that loses nothing."""
-
-    def close(self) -> None:
-        """Flush and let go. Nothing may be called after it."""

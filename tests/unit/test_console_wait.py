@@ -48,26 +48,28 @@ def waiter(broker: Broker, said: list[tuple[str, int, int]]) -> Waiter:
 
 ENDS = {("clicks", 0): 10, ("conversions", 0): 2, ("credits", 0): 2}
 ATTRIBUTED = {"accredit-attribution": {("clicks", 0): 10, ("conversions", 0): 2}}
+SETTLED = {"accredit-settlement": {("credits", 0): 2}}
 SUNK = {"accredit-clickhouse": {("clicks", 0): 10, ("conversions", 0): 2, ("credits", 0): 2}}
 
 
-def test_attribution_first_then_the_sink() -> None:
+def test_attribution_first_then_settlement_then_the_sink() -> None:
     said: list[tuple[str, int, int]] = []
     half = {"accredit-attribution": {("clicks", 0): 4}}
-    waiter(Broker(ENDS, [{}, half, ATTRIBUTED, {}, SUNK]), said).until_queryable()
+    waiter(Broker(ENDS, [{}, half, ATTRIBUTED, SETTLED, {}, SUNK]), said).until_queryable()
     assert said == [
         ("attribution", 12, 12),
         ("attribution", 8, 12),
         ("attribution", 0, 12),
+        ("settlement", 0, 0),
         ("clickhouse sink", 14, 14),
         ("clickhouse sink", 0, 14),
     ]
 
 
 def test_a_broker_that_is_away_is_asked_again() -> None:
-    broker = Broker(ENDS, [None, None, ATTRIBUTED, None, SUNK])
+    broker = Broker(ENDS, [None, None, ATTRIBUTED, SETTLED, None, SUNK])
     waiter(broker, []).until_queryable()
-    assert broker.asked == ["accredit-attribution"] * 3 + ["accredit-clickhouse"] * 2
+    assert broker.asked == ["accredit-attribution"] * 3 + ["accredit-settlement"] + ["accredit-clickhouse"] * 2
 
 
 def test_what_comes_later_is_not_waited_for() -> None:

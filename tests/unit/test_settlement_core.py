@@ -31,16 +31,12 @@ def claim(session: int, received_at: int, amount: str = "10", credited: bool = F
 def arrive(claims: list[Credit]) -> tuple[object, dict[str, DeadLetter]]:
     """What readers hold after the claims came one by one: the greatest version of everything."""
     known: dict[str, Credit] = {}
-    conflicting: set[str] = set()
     settlements, letters = {}, {}
     for one in claims:
         key = claim_key(one)
         if key not in known or known[key].version < one.version:
             known[key] = one
-        settled = settle(list(known.values()), conflicting)
-        conflicting = {claim_key(c) for c in known.values()} & {
-            key for key in known for letter in settled.letters if not letter.withdrawn and key_of(letter) == key
-        }
+        settled = settle(list(known.values()))
         settlements[settled.settlement.version] = settled.settlement
         for letter in settled.letters:
             if letter.dead_letter_id not in letters or letters[letter.dead_letter_id].version <= letter.version:
