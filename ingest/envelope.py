@@ -6,7 +6,6 @@ import re
 from functools import lru_cache
 from typing import NamedTuple
 
-from ingest.encoding import encode_event
 from schemas.codec import encode
 from schemas.ids import session_key
 from schemas.records import Adjustment, Click, Conversion, DeadLetter, Event
@@ -55,7 +54,7 @@ def headers_of(ce_id: str, ce_type: bytes, at: int, traceparent: str | None) -> 
 
 def event_message(event: Event, traceparent: str | None = None) -> Message:
     """The message of an event: clicks and conversions by session, adjustments by the conversion they correct."""
-    value = encode_event(event)
+    value = encode(event)
     at = event.occurred_at
     if isinstance(event, Click):
         headers = headers_of(event.click_id, CLICK_TYPE, at, traceparent)
