@@ -89,7 +89,10 @@ def connect(url: str, database: str | None) -> Client:
 
 
 def first_line(error: BaseException) -> str:
-    """An error in a line, for the log: engines append pages."""
+    """An error in a line, for the log: engines append pages, and drivers wrap what went wrong in what they tried."""
+    if getattr(error, "code", None) is None:
+        while (inner := error.__cause__ or error.__context__) is not None:
+            error = inner
     text = str(error).strip() or type(error).__name__
     return text.splitlines()[0][:500]
 
