@@ -110,6 +110,7 @@ def worker(data: Path | None, host: str, port: int, state: Path | None, instance
             kafka=installation.broker(),
             state_dir=state or (data or settings.data) / "state" / ("1" if stage == "attribution" else stage),
             stage=stage,
+            clickhouse_url=installation.clickhouse,
             group_id=f"accredit-{stage}",
             group_instance_id=instance,
             http_host=host,

@@ -10,6 +10,7 @@ from processors.runtime.agent import BatchAgent, now_ms
 from processors.runtime.batches import JOINED
 from processors.runtime.catalog_log import CatalogFollower
 from processors.runtime.checkpoint import Checkpoint
+from processors.runtime.history import ClickHouseHistory
 from processors.runtime.metrics import Metrics
 from processors.runtime.outputs import KafkaOutputs
 from processors.runtime.partitions import Partitions
@@ -46,5 +47,8 @@ def wire(settings: WorkerSettings, source: str, outputs: KafkaOutputs, metrics: 
     """Everything that attribution consists of. ``source`` names the log that fills its stores."""
     catalogs = CatalogFollower(settings.kafka, metrics, now_ms)
     partitions = Partitions(TouchStores(settings, source), metrics, now_ms)
-    checkpoint = Checkpoint(catalogs, outputs, metrics, settings.run_id, now_ms)
+    history = None
+    if settings.clickhouse_url is not None:
+        history = ClickHouseHistory(settings.clickhouse_url, settings.delivery_timeout_s)
+    checkpoint = Checkpoint(catalogs, outputs, metrics, settings.run_id, now_ms, history)
     return Stage(READ, partitions, BatchAgent(partitions, checkpoint, catalogs, metrics), catalogs.follow)

@@ -5,6 +5,7 @@
     └── WorkerStopped         the worker ends with exit code 1; its supervisor starts it again
         ├── TopicsUnfit       a topic is missing, or clicks and conversions differ in partitions: create the topics
         ├── KafkaGone         Kafka took nothing for longer than `delivery_timeout_s`: start the broker
+        ├── HistoryGone       ClickHouse, asked for older touches, never answered: start it
         ├── CatalogUnreadable the catalog log holds something that is no catalog: see which version, apply a new one
         ├── StoreFull         the disk with the state folder is full: make room
         ├── StoreInUse        another worker has the state folder open: give each its own
@@ -44,6 +45,13 @@ class KafkaGone(WorkerStopped):
 
     def __init__(self, kafka: str, detail: str) -> None:
         super().__init__(f"Kafka at {kafka}: {detail}. See that it runs; the worker goes on when it is started again.")
+
+
+class HistoryGone(WorkerStopped):
+    """Older touches are in ClickHouse, and it did not answer. Operator: see that it runs at that address."""
+
+    def __init__(self, url: str, detail: str) -> None:
+        super().__init__(f"ClickHouse's history of older touches is away ({detail}). See that it runs: {url}")
 
 
 class CatalogUnreadable(WorkerStopped):

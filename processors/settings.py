@@ -26,6 +26,8 @@ class WorkerSettings:
     group_id: str = "accredit-attribution"
     group_instance_id: str | None = None
     run_id: str = "live"
+    clickhouse_url: str | None = None
+    """Where touches are that are older than the store (DESIGN 4). Without it the store is all there is."""
     http_host: str = "127.0.0.1"
     http_port: int = 0
     touch_ttl_s: int = 90 * DAY // SECOND

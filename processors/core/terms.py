@@ -54,6 +54,12 @@ class CompiledCatalog:
                 on_offer[contract.partner_id, contract.offer_id].append(contract)
             elif contract.program_id is not None:
                 on_program[contract.partner_id, contract.program_id].append(contract)
+        windows = [
+            window for c in catalog.contracts for window in (c.window, c.impression_window) if window is not None
+        ]
+        windows += [offer.window for offer in catalog.offers if offer.window is not None]
+        self.longest_window = max([DEFAULT_WINDOW, *windows])
+        """No touch older than this, in milliseconds, can be credited under this catalog."""
         codes: dict[tuple[str, str], list[PromoCode]] = defaultdict(list)
         for code in catalog.promo_codes:
             codes[code.program_id, code.folded].append(code)

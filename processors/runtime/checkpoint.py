@@ -28,6 +28,7 @@ from typing import Protocol
 from processors.core import CompiledLog
 from processors.runtime.dead_letters import of_events, of_record
 from processors.runtime.evaluate import SessionEvents, decide_events, read_session
+from processors.runtime.history import History, NoHistory, reaches_back
 from processors.runtime.intake import take
 from processors.runtime.metrics import Metrics
 from processors.runtime.outputs import Outputs
@@ -50,9 +51,16 @@ class Checkpoint:
     """Takes parts through the steps. ``clock`` gives milliseconds; it dates dead letters and nothing else."""
 
     def __init__(
-        self, catalogs: Catalogs, outputs: Outputs, metrics: Metrics, run_id: str, clock: Callable[[], int]
+        self,
+        catalogs: Catalogs,
+        outputs: Outputs,
+        metrics: Metrics,
+        run_id: str,
+        clock: Callable[[], int],
+        history: History | None = None,
     ) -> None:
         self._catalogs = catalogs
+        self._history = history or NoHistory()
         self._outputs = outputs
         self._metrics = metrics
         self._run_id = run_id
@@ -87,6 +95,7 @@ class Checkpoint:
 
     async def _decide(self, partition: Partition[TouchStore], lot: list[SessionEvents]) -> None:
         await self._catalogs.known_for(max(events.latest_received_at for events in lot))
+        await self._complete(partition.store, lot)
         for events in lot:
             credits, unusable = decide_events(events, self._catalogs.compiled, self._run_id)
             for credit in credits:
@@ -94,3 +103,15 @@ class Checkpoint:
             for letter in of_events(partition.number, unusable, self._clock()):
                 self._outputs.dead_letter(letter)
         self._metrics.evaluations.inc(len(lot))
+
+    async def _complete(self, store: TouchStore, lot: list[SessionEvents]) -> None:
+        """Add what the store may have lost and a decision may need."""
+        since = store.complete_since(self._clock())
+        if not since:
+            return
+        short = {events.session: events for events in lot if reaches_back(events, since, self._catalogs.compiled)}
+        if short:
+            self._metrics.from_history.inc(len(short))
+            for session, touches in (await self._history.touches(short.keys())).items():
+                for touch in touches:
+                    short[session].touches.add(touch)

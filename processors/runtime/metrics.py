@@ -18,6 +18,11 @@ class Metrics:
             "accredit_worker_silent_records", "Of these, re-read without evaluation: rebuilding?", registry=own
         )
         self.evaluations = Counter("accredit_worker_evaluations", "Sessions decided: the expensive part", registry=own)
+        self.from_history = Counter(
+            "accredit_worker_sessions_from_history",
+            "Sessions completed from ClickHouse: is the store's time to live too short?",
+            registry=own,
+        )
         self.credits = Counter("accredit_worker_credits", "Credits produced, corrections too", ["status"], registry=own)
         self.dead_letters = Counter(
             "accredit_worker_dead_letters", "Events that could not be used: look at them", ["reason"], registry=own

@@ -75,7 +75,7 @@ class Partition(Generic[Store]):
             self.live_from[topic] = committed
             self.position[topic] = min(stored, committed)
         if applied[self.topics[0]] is None:
-            store.begin(0 if log[self.topics[0]].first == 0 else now)
+            store.begin(0 if log[self.topics[0]].first == 0 else now, now)
 
     @property
     def recovering(self) -> bool:

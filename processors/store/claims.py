@@ -60,7 +60,7 @@ class RocksClaimStore:
     def applied(self) -> tuple[int | None, ...]:
         return (self._claims.offset,)
 
-    def begin(self, complete_since: int) -> None:
+    def begin(self, complete_since: int, now: int) -> None:
         """Claims never leave, so nothing has to be noted."""
 
     def flush(self) -> None:
@@ -96,7 +96,7 @@ class MemoryClaimStore:
     def applied(self) -> tuple[int | None, ...]:
         return (self._applied,)
 
-    def begin(self, complete_since: int) -> None:
+    def begin(self, complete_since: int, now: int) -> None:
         """As in RocksDB: nothing."""
 
     def flush(self) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Set
 from dataclasses import dataclass, field, replace
 
-from processors.store.touch_store import SESSION_BYTES, Applied, Row
+from processors.store.touch_store import SESSION_BYTES, Applied, Row, complete_after
 from schemas.topics import CLICKS, CONVERSIONS
 
 NOTHING = Applied(None, None)
@@ -19,6 +19,7 @@ class MemoryDisk:
     conversions: dict[bytes, bytes] = field(default_factory=dict)
     applied: Applied = NOTHING
     begun_at: int = 0
+    born_at: int = 0
 
     def copy(self) -> MemoryDisk:
         return replace(self, touches=dict(self.touches), conversions=dict(self.conversions))
@@ -68,11 +69,12 @@ class MemoryTouchStore:
     def applied(self) -> Applied:
         return self._now.applied
 
-    def begin(self, complete_since: int) -> None:
+    def begin(self, complete_since: int, now: int) -> None:
         self._now.begun_at = complete_since
+        self._now.born_at = now
 
     def complete_since(self, now: int) -> int:
-        return max(self._now.begun_at, now - self._ttl_ms)
+        return complete_after(self._now.begun_at, self._now.born_at, self._ttl_ms, now)
 
     def flush(self) -> None:
         self.flush_topics((CLICKS, CONVERSIONS))
@@ -86,6 +88,7 @@ class MemoryTouchStore:
             self._disk.conversions = dict(self._now.conversions)
             self._disk.applied = self._disk.applied._replace(conversions=self._now.applied.conversions)
             self._disk.begun_at = self._now.begun_at
+            self._disk.born_at = self._now.born_at
 
     def close(self) -> None:
         self.flush()

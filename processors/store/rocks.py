@@ -29,7 +29,7 @@ from rocksdict import (
 )
 
 from processors.errors import StoreDamaged, StoreFull, StoreInUse, StoreUnavailable
-from processors.store.touch_store import KEY_BYTES, SESSION_BYTES, Applied, Row
+from processors.store.touch_store import KEY_BYTES, SESSION_BYTES, Applied, Row, complete_after
 from schemas.topics import CLICKS, CONVERSIONS
 
 TOUCHES = "touches"
@@ -224,12 +224,13 @@ class RocksTouchStore:
     def applied(self) -> Applied:
         return Applied(self._touches.offset, self._conversions.offset)
 
-    def begin(self, complete_since: int) -> None:
-        self._conversions.set_note(BEGUN, complete_since.to_bytes(8, "big"))
+    def begin(self, complete_since: int, now: int) -> None:
+        self._conversions.set_note(BEGUN, complete_since.to_bytes(8, "big") + now.to_bytes(8, "big"))
 
     def complete_since(self, now: int) -> int:
-        begun = self._conversions.note(BEGUN)
-        return max(int.from_bytes(begun or b"", "big"), now - self._ttl_ms)
+        note = self._conversions.note(BEGUN) or b""
+        begun_at, born_at = int.from_bytes(note[:8], "big"), int.from_bytes(note[8:], "big")
+        return complete_after(begun_at, born_at, self._ttl_ms, now)
 
     def flush(self) -> None:
         self._touches.flush()

@@ -53,8 +53,8 @@ class LogStore(Protocol):
     def applied(self) -> tuple[int | None, ...]:
         """Per topic the offset behind the last applied record; None where nothing ever was."""
 
-    def begin(self, complete_since: int) -> None:
-        """Note that a fresh store is filled from here on and knows everything written since that millisecond."""
+    def begin(self, complete_since: int, now: int) -> None:
+        """Note that a fresh store is filled from ``now`` on and knows everything written since ``complete_since``."""
 
     def flush(self) -> None:
         """Put everything on disk; a crash after that loses nothing."""
@@ -86,4 +86,10 @@ class TouchStore(LogStore, Protocol):
         """How far each topic has been applied."""
 
     def complete_since(self, now: int) -> int:
-        """Since when it knows every touch: its beginning, or ``now`` minus the touches' time to live."""
+        """Since when it knows every touch: its beginning; once touches can have expired, their time to live ago."""
+
+
+def complete_after(begun_at: int, born_at: int, ttl_ms: int, now: int) -> int:
+    """The rule of ``complete_since``: nothing expires before the store is as old as its touches live."""
+    expired_before = now - ttl_ms
+    return max(begun_at, expired_before) if expired_before > born_at else begun_at
