@@ -16,6 +16,7 @@ from decimal import Decimal
 from tests.support.reference_catalog import Catalog, Thing, covers, duration, instant, milliseconds, price
 
 GROUPS = {"preferred": 3, "default": 2, "non_preferred": 1}
+TIES = ("program_id", "offer_id", "click_id", "amount", "currency", "promo_code", "customer_id", "country")
 STEPS = ("credit_group", "promo_code", "touch_type", "time", "click_id")
 
 
@@ -73,10 +74,11 @@ class Reference:
             own_session = bytearray(digest(b"session", conversion["order"]))
             own_session[6], own_session[8] = own_session[6] & 0x0F | 0x80, own_session[8] & 0x3F | 0x80
             conversion["session_id"] = clicks[0]["session_id"] if clicks else str(uuid.UUID(bytes=bytes(own_session)))
-        offers = [offer_id] if offer_id else []  # open: a click of another session says nothing
-        offers += [click["offer_id"] for click in clicks if click["session_id"] == conversion["session_id"]]
-        program = conversion.get("program_id") or (self.catalog.program_of(offers[0]) if offers else advertiser_id)
+        named = [offer_id] if offer_id else []  # open: a click of another session says nothing
+        named += [click["offer_id"] for click in clicks if click["session_id"] == conversion["session_id"]]
+        program = conversion.get("program_id") or (self.catalog.program_of(named[0]) if named else advertiser_id)
         conversion["program"] = program
+        conversion["tie"] = [repr(conversion.get(name)) for name in ("at", *TIES)]
         conversion.setdefault("currency", self.catalog.advertisers[str(advertiser_id)]["currency"])
         if self.catalog.programs[str(program)]["advertiser_id"] != advertiser_id:
             self.refused.add(f"FOREIGN_PROGRAM {order}")  # open
@@ -87,9 +89,9 @@ class Reference:
         """Step 3: the first reason that holds, in its order."""
         age = conversion["at"] - touch["at"]
         view = touch["type"] == "impression"
-        terms = contract or {}
+        terms: Thing = contract or {}
         offers_window = self.catalog.offers[touch["offer_id"]].get("window", "30d")
-        window: str = terms.get("impression_window", "1d") if view else terms.get("window", offers_window)
+        window = terms.get("impression_window", "1d") if view else terms.get("window", offers_window)
         buyers = self.catalog.partners[touch["partner_id"]].get("buyer_ids", [])
         tests = {
             "AFTER_CONVERSION": age < 0,
@@ -108,7 +110,7 @@ class Reference:
         self, partner_id: str, conversion: Thing, contract: Thing | None, ranked: list[Thing]
     ) -> str | None:
         """Step 4, the reasons in its order."""
-        terms = contract or {}
+        terms: Thing = contract or {}
         involved = any(touch["partner_id"] == partner_id for touch in ranked)
         winner = bool(ranked) and ranked[0]["partner_id"] == partner_id
         policies = {"always": True, "if_involved": involved, "if_winner": winner}
@@ -190,9 +192,12 @@ class Reference:
         return named | ({"omitted": dict(sorted(rest.items()))} if rest else {})
 
     def orders(self) -> list[tuple[list[Thing], list[Thing]]]:
-        """The events of each order and goal: those of the content that stands, first received first; and conflicts."""
+        """The events of each order and goal: those of the content that stands, first received first; and conflicts.
+
+        Open: which is first of several that one session brought in the same millisecond.
+        """
         orders: dict[str, list[Thing]] = {}
-        for conversion in sorted(self.conversions, key=lambda e: (e["received"], e["session_id"])):
+        for conversion in sorted(self.conversions, key=lambda e: (e["received"], e["session_id"], e["tie"])):
             orders.setdefault(conversion["order"], []).append(conversion)
         found = []
         for events in orders.values():
