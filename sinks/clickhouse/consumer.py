@@ -213,7 +213,7 @@ class Sink:
                 self._in_flight.batch.offsets.pop(place, None)
 
     def _on_error(self, error: KafkaError) -> None:
-        if error.fatal():
+        if error.fatal() or error.code() == KafkaError._FATAL:  # the callback gets the second, which says fatal() False
             raise SinkError(f"Kafka will not have this consumer in group {self._settings.group_id!r}: {error.str()}")
         self._trouble = f"Kafka: {error.str()}"
         log.warning("kafka_error", code=error.name(), detail=error.str())
