@@ -18,7 +18,7 @@ pytestmark = pytest.mark.e2e
 
 CLICKS = 40_000
 SEED = 20260501
-KILLS = ("worker", "sink", "kafka", "worker")
+KILLS = ("worker", "sink", "kafka", "settlement")
 
 
 def test_kills_in_the_middle_of_a_load_change_nothing(running: Running, tmp_path: Path) -> None:
@@ -59,4 +59,4 @@ def ctrl_c_stops_everything_in_order(running: Running) -> None:
     running.process.send_signal(signal.SIGINT)
     assert running.process.wait(40) == 0
     stopped = [json.loads(line)["name"] for line in running.log.read_text().splitlines() if "process_stopped" in line]
-    assert stopped == ["ingest", "worker", "sink", "console", "clickhouse", "kafka"]
+    assert stopped == ["ingest", "worker", "settlement", "sink", "console", "clickhouse", "kafka"]

@@ -21,7 +21,7 @@ def smoke(folder: Path, kafka: str, clickhouse: str) -> None:
     running.start()
     try:
         names = [process["name"] for process in running.addresses()["processes"]]
-        assert names == ["ingest", "worker", "sink", "console"]
+        assert names == ["ingest", "worker", "settlement", "sink", "console"]
         running.run("catalog", "apply", str(catalog))
         running.run("load", str(file), "--keep-received-at", "--wait")
         assert decided(running.report()) == expected(events)
