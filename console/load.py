@@ -131,5 +131,12 @@ def wait_for_all(kafka: str, timeout_s: float, bars: Progress) -> None:
                 click.echo(f"waiting for {stage}: {left:,} records to do", err=True)
         bars.update(stages[stage], completed=first - left, done=f"{left:,} records to do" if left else "done")
 
-    Waiter(Broker(kafka), timeout_s, told).until_queryable()
+    troubles: set[str] = set()
+
+    def trouble(reason: str) -> None:
+        if reason not in troubles:
+            troubles.add(reason)
+            bars.console.print(f"waiting: {reason}", style="yellow", highlight=False)
+
+    Waiter(Broker(kafka), timeout_s, told, trouble).until_queryable()
     click.echo(f"all of it can be queried, after {time.monotonic() - began:.1f} s more")

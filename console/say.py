@@ -25,8 +25,7 @@ class Say:
     def __call__(self, event: str, sentence: str, level: str = "info", **fields: Any) -> None:
         """Say that ``event`` happened: ``sentence`` to a person, ``event`` with ``fields`` to a program."""
         if self.text:
-            line = Text(time.strftime("%H:%M:%S "), style="dim")
-            line.append(sentence, style=STYLES[level])
+            line = Text.assemble((time.strftime("%H:%M:%S "), "dim"), (sentence, STYLES[level]))
             self.console.print(line, soft_wrap=True)
         else:
             getattr(log, level)(event, said=sentence, **fields)

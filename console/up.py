@@ -70,9 +70,9 @@ def addresses(installation: Installation, settings: Settings) -> Group:
     """What is where, and what to do next."""
     where = Table.grid(padding=(0, 2))
     where.add_column(style="bold")
-    where.add_row("ingest", f"{installation.ingest}   links /c/OFFER?partner=ID, postbacks /pb, events /v1/events")
-    where.add_row("console", f"{installation.console}   status and report in the browser")
-    reader = "" if settings.clickhouse else "   user default, or reader (read-only); no password"
+    where.add_row("ingest", f"{installation.ingest}   /c/OFFER?partner=ID, /pb, /v1/events")
+    where.add_row("console", f"{installation.console}   in the browser")
+    reader = "" if settings.clickhouse else "   user default, or reader (cannot write)"
     where.add_row("ClickHouse", f"{shown(installation.clickhouse)}{reader}")
     where.add_row("Kafka", str(installation.kafka))
     where.add_row("logs", str(installation.data / "logs"))

@@ -31,6 +31,8 @@ class Offsetted(Protocol):
     def committed(self, group: str) -> Offsets: ...
 
 
+OnTrouble = Callable[[str], None]
+"""Called with the reason when something cannot be asked; it is asked again."""
 OnWait = Callable[[str, int, int], None]
 """Called with the stage's name, the records that it has yet to do, and the number when it began."""
 
@@ -43,12 +45,14 @@ class Waiter:
         broker: Offsetted,
         timeout_s: float,
         on_wait: OnWait,
+        on_trouble: OnTrouble = lambda reason: None,
         clock: Callable[[], float] = time.monotonic,
         pause: Callable[[float], None] = time.sleep,
     ) -> None:
         self._broker = broker
         self._timeout_s = timeout_s
         self._on_wait = on_wait
+        self._on_trouble = on_trouble
         self._clock = clock
         self._pause = pause
         self._deadline = clock() + timeout_s
@@ -67,6 +71,7 @@ class Waiter:
             try:
                 left = behind(ends, self._broker.committed(stage.group), stage.topics)
             except BrokerUnreachable as error:
+                self._on_trouble(str(error))
                 self._pause_or_give_up(AGAIN_S, stage.name, str(error))
                 continue
             began = left if began is None else began
@@ -80,6 +85,7 @@ class Waiter:
             try:
                 return self._broker.offsets(topics)
             except BrokerUnreachable as error:
+                self._on_trouble(str(error))
                 self._pause_or_give_up(AGAIN_S, "kafka", str(error))
 
     def _pause_or_give_up(self, pause_s: float, stage: str, why: str) -> None:

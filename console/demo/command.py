@@ -53,7 +53,7 @@ class Narrator:
 
     def credit(self, credit: DemoCredit, because: str) -> None:
         """What an order came to."""
-        self._console.print(Text("   ").append(outcome(credit)).append(f": {because}", style="italic"), soft_wrap=True)
+        self._console.print(Text.assemble("   ", outcome(credit), (f": {because}", "italic")), soft_wrap=True)
 
 
 def outcome(credit: DemoCredit) -> Text:

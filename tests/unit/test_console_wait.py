@@ -43,7 +43,7 @@ class Clock:
 
 def waiter(broker: Broker, said: list[tuple[str, int, int]]) -> Waiter:
     clock = Clock()
-    return Waiter(broker, 60, lambda *call: said.append(call), clock, clock.pause)
+    return Waiter(broker, 60, lambda *call: said.append(call), clock=clock, pause=clock.pause)
 
 
 ENDS = {("clicks", 0): 10, ("conversions", 0): 2, ("credits", 0): 2}
