@@ -1,0 +1,219 @@
+"""A cluster of workers in memory: logs, a consumer group, disks; and faults that are data.
+
+Everything between Kafka and RocksDB is the real code: ``BatchAgent``, ``Checkpoint``, ``Partitions``, ``Partition``.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any, NoReturn
+
+from processors.core import CompiledLog
+from processors.runtime.agent import BatchAgent
+from processors.runtime.checkpoint import Checkpoint
+from processors.runtime.metrics import Metrics
+from processors.runtime.partition import LogEnds
+from processors.runtime.partitions import Partitions, Place
+from processors.store import MemoryDisk, MemoryTouchStore, TouchStore
+from schemas.catalog import CatalogLog
+from schemas.records import CatalogVersion, Credit, DeadLetter
+from schemas.topics import CLICKS, CONVERSIONS
+from tests.support.log_records import FakeRecord, batch_of
+
+TTL_MS = 1 << 40
+STEPS = ("stored", "waited", "produced", "acknowledged", "evaluated")
+"""Where a crash can be planned: right after the step of the checkpoint with that name."""
+
+
+class Crash(BaseException):
+    """The process is gone. Not an Exception: nothing may catch it."""
+
+
+class CrashingStore(MemoryTouchStore):
+    """Crashes after a write, if that is planned."""
+
+    worker: Worker
+
+    def put_touches(self, rows: Iterable[tuple[bytes, bytes]], next_offset: int) -> None:
+        super().put_touches(rows, next_offset)
+        self.worker.passed("stored")
+
+    def put_conversions(self, rows: Iterable[tuple[bytes, bytes]], next_offset: int) -> None:
+        super().put_conversions(rows, next_offset)
+        self.worker.passed("stored")
+
+
+class Cluster:
+    """Logs by place, the group's commits, and what readers of the outputs end up with."""
+
+    def __init__(self, catalog: CatalogVersion, partitions: int) -> None:
+        self.partitions = partitions
+        self.catalogs = CompiledLog(CatalogLog.of([catalog]))
+        self.logs: dict[Place, list[FakeRecord]] = {
+            Place(topic, number): [] for topic in (CLICKS, CONVERSIONS) for number in range(partitions)
+        }
+        self.committed: dict[Place, int] = {}
+        self.credits: dict[tuple[str, str, str | None, str], Credit] = {}
+        self.dead_letters: dict[str, DeadLetter] = {}
+
+    def append(self, place: Place, key: bytes | None, value: bytes | None, at: int) -> None:
+        """One more record at the end of a log."""
+        log = self.logs[place]
+        log.append(FakeRecord(len(log), at, key, value))
+
+    def read_credit(self, credit: Credit) -> None:
+        """Every reader keeps the greatest version per claim."""
+        claim = (credit.conversion_id, credit.session_id, credit.amount, credit.currency)
+        known = self.credits.get(claim)
+        if known is None or credit.version >= known.version:
+            self.credits[claim] = credit
+
+
+class Worker:
+    """One worker process on disks of its own. It is its own consumer, outputs and catalog follower."""
+
+    def __init__(self, cluster: Cluster, disks: dict[int, MemoryDisk]) -> None:
+        self.cluster = cluster
+        self.disks = disks
+        self.crash_after: str | None = None
+        self.produced_before_crash = 0
+        self.flushed_before_crash = False
+        self.compiled = cluster.catalogs
+        self._fetch_at: dict[Place, int] = {}
+        self._paused: set[Place] = set()
+        self._stores: dict[int, MemoryTouchStore] = {}
+        self._produced: list[Credit | DeadLetter] = []
+        metrics = Metrics()
+        self.partitions = Partitions[TouchStore](self, metrics, lambda: 5)
+        checkpoint = Checkpoint(self, self, metrics, "live", lambda: 5)
+        self.agent = BatchAgent(self.partitions, checkpoint, self, metrics)
+        consumer: Any = self
+        self.agent.connect(consumer)
+
+    def passed(self, step: str) -> None:
+        """A step is done; the crash planned after it happens now."""
+        if self.crash_after == step:
+            self.crash()
+
+    def crash(self) -> NoReturn:
+        """RocksDB may have flushed just before."""
+        if self.flushed_before_crash:
+            self.flush((CLICKS, CONVERSIONS))
+        raise Crash
+
+    # Stores
+
+    def open(self, partition: int, among: int) -> MemoryTouchStore:
+        store = CrashingStore(self.disks.setdefault(partition, MemoryDisk()), TTL_MS)
+        store.worker = self
+        self._stores[partition] = store
+        return store
+
+    def set_aside(self, partition: int) -> str:
+        self._stores.pop(partition, None)
+        del self.disks[partition]
+        return "aside"
+
+    # Catalogs
+
+    async def ready(self) -> None:
+        return
+
+    def waiting_for(self) -> str | None:
+        return None
+
+    async def known_for(self, received_at: int) -> None:
+        await self.commit()  # Faust's timer may come wherever the checkpoint waits
+        self.passed("waited")
+
+    # Outputs. What is produced reaches Kafka before a crash as far as the plan says.
+
+    def credit(self, credit: Credit) -> None:
+        self._produced.append(credit)
+
+    def dead_letter(self, letter: DeadLetter) -> None:
+        self._produced.append(letter)
+
+    async def acknowledged(self) -> None:
+        await self.commit()
+        if self.crash_after == "produced":
+            self._deliver(self.produced_before_crash)
+            self.crash()
+        self._deliver(len(self._produced))
+        self.passed("acknowledged")
+
+    def _deliver(self, count: int) -> None:
+        for one in self._produced[:count]:
+            if isinstance(one, Credit):
+                self.cluster.read_credit(one)
+            else:
+                self.cluster.dead_letters[one.dead_letter_id] = one
+        self._produced.clear()
+
+    # Consumer
+
+    async def commit(self) -> bool:
+        for place, offset in self.agent.committable().items():
+            self.cluster.committed[place] = max(offset, self.cluster.committed.get(place, 0))
+        return True
+
+    def pause_partitions(self, places: Collection[tuple[str, int]]) -> None:
+        self._paused |= {Place(*place) for place in places}
+
+    def resume_partitions(self, places: Collection[tuple[str, int]]) -> None:
+        self._paused -= {Place(*place) for place in places}
+
+    async def read_from(self, starts: Mapping[Place, int]) -> None:
+        self._fetch_at.update(starts)
+
+    async def log_ends(self, places: Iterable[Place]) -> dict[Place, LogEnds]:
+        return {place: LogEnds(0, len(self.cluster.logs[place]), self.cluster.committed.get(place)) for place in places}
+
+    # What happens to it
+
+    async def assign(self, numbers: Collection[int]) -> None:
+        """The end of a rebalance: these partitions are its own."""
+        places = [Place(topic, number) for number in numbers for topic in (CLICKS, CONVERSIONS)]
+        self._paused.clear()
+        self._fetch_at.clear()
+        await self.read_from(await self.agent.assigned(await self.log_ends(places)))
+
+    async def poll(self, place: Place, size: int, *, skip: int = 0, back: int = 0) -> bool:
+        """Fetch one batch and process it. ``skip`` loses records before it, ``back`` delivers some once more.
+
+        False if there is nothing to fetch.
+        """
+        log = self.cluster.logs[place]
+        if place not in self._fetch_at or place in self._paused:
+            return False
+        begin = min(max(self._fetch_at[place] + skip - back, 0), len(log))
+        end = min(begin + size, len(log))
+        if begin == end:
+            return False
+        self._fetch_at[place] = end
+        await self.agent.process(batch_of(place.topic, log, begin, end, place.partition))
+        self.passed("evaluated")
+        return True
+
+    def flush(self, topics: Collection[str]) -> None:
+        """What RocksDB does by itself at any time: memtables of these topics go to disk."""
+        for store in self._stores.values():
+            store.flush_topics(topics)
+
+    def done(self) -> bool:
+        """Whether everything in the logs of its partitions is applied and none is held."""
+        return all(
+            partition.position[topic] == len(self.cluster.logs[Place(topic, partition.number)])
+            and not partition.recovering
+            for partition in self.partitions
+            for topic in (CLICKS, CONVERSIONS)
+        )
+
+
+def shares(workers: int, partitions: int) -> dict[int, list[int]]:
+    """Which partitions each of so many workers gets."""
+    dealt: dict[int, list[int]] = defaultdict(list)
+    for number in range(partitions):
+        dealt[number % workers].append(number)
+    return dealt
