@@ -16,7 +16,7 @@ from decimal import Decimal
 from tests.support.reference_catalog import Catalog, Thing, covers, duration, instant, milliseconds, price
 
 GROUPS = {"preferred": 3, "default": 2, "non_preferred": 1}
-TIES = ("program_id", "offer_id", "click_id", "amount", "currency", "promo_code", "customer_id", "country")
+TIES = ("at", "program_id", "offer_id", "click_id", "amount", "currency", "promo_code", "customer_id", "country")
 STEPS = ("credit_group", "promo_code", "touch_type", "time", "click_id")
 
 
@@ -78,7 +78,7 @@ class Reference:
         named += [click["offer_id"] for click in clicks if click["session_id"] == conversion["session_id"]]
         program = conversion.get("program_id") or (self.catalog.program_of(named[0]) if named else advertiser_id)
         conversion["program"] = program
-        conversion["tie"] = [repr(conversion.get(name)) for name in ("at", *TIES)]
+        conversion["tie"] = [repr(conversion.get(name)) for name in TIES]
         conversion.setdefault("currency", self.catalog.advertisers[str(advertiser_id)]["currency"])
         if self.catalog.programs[str(program)]["advertiser_id"] != advertiser_id:
             self.refused.add(f"FOREIGN_PROGRAM {order}")  # open
@@ -100,7 +100,7 @@ class Reference:
             "OFFER_INACTIVE": not self.catalog.active(touch["offer_id"], touch["at"]),
             "GOAL_NOT_COVERED": not covers(terms, conversion["goal"]),
             "TOUCH_NOT_ACCEPTED": view and terms.get("accepts_impressions") != "true",
-            "OUT_OF_WINDOW": age > duration(window),
+            "OUT_OF_WINDOW": age > duration(str(window)),
             "UNDER_MIN_TIME": age < duration(terms.get("min_time", "0s")),
             "SELF_REFERRAL": conversion.get("customer_id") in buyers,
         }
@@ -201,7 +201,8 @@ class Reference:
             orders.setdefault(conversion["order"], []).append(conversion)
         found = []
         for events in orders.values():
-            same = [event for event in events if content(event) == content(events[0])]
+            stands = min(events, key=lambda e: (e["received"], e["session_id"], repr(e.get("amount")), e["currency"]))
+            same = [event for event in events if content(event) == content(stands)]
             found.append((same, [event for event in events if event not in same]))
         return found
 
