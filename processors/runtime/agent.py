@@ -124,6 +124,7 @@ class BatchAgent(Generic[Store]):
             partition = self._partitions.get(batch.partition)
             if partition is None or self._stopped or self.failure is not None:
                 return
+            self._metrics.began()
             try:
                 with self._metrics.batch_seconds.time():
                     await self._advance(partition, batch)

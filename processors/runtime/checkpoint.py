@@ -74,6 +74,7 @@ class Checkpoint:
         self._metrics.records.labels(part.topic).inc(len(part.records))
         if not part.live:
             self._metrics.silent_records.inc(len(part.records))
+            self._metrics.ended(len(part.records))
             return
         await self._evaluate(partition, intake.sessions)  # 2, 3
         for refused in intake.refused:
@@ -81,6 +82,7 @@ class Checkpoint:
         with self._metrics.acknowledge_seconds.time():
             await self._outputs.acknowledged()  # 4
         partition.evaluated(part)  # 5
+        self._metrics.ended(len(part.records))
 
     async def _evaluate(self, partition: Partition[TouchStore], sessions: Collection[bytes]) -> None:
         lot: list[SessionEvents] = []

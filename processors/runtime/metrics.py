@@ -12,8 +12,20 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
+        self._began = False
         own = self.registry
         self.records = Counter("accredit_worker_records", "Records applied: is it moving?", ["topic"], registry=own)
+        self.finished = Counter(
+            "accredit_worker_finished_records",
+            "Of these, with all that follows from them acknowledged, or silent: the throughput that counts",
+            registry=own,
+        )
+        self.first_record_at = Gauge(
+            "accredit_worker_first_record_seconds", "When the first record came, Unix seconds", registry=own
+        )
+        self.finished_at = Gauge(
+            "accredit_worker_finished_seconds", "When a part was last finished, Unix seconds: stuck?", registry=own
+        )
         self.silent_records = Counter(
             "accredit_worker_silent_records", "Of these, re-read without evaluation: rebuilding?", registry=own
         )
@@ -60,6 +72,17 @@ class Metrics:
         self.stores_set_aside = Counter(
             "accredit_worker_stores_set_aside", "Damaged stores rebuilt from the log: is the disk sound?", registry=own
         )
+
+    def began(self) -> None:
+        """A batch has come."""
+        if not self._began:
+            self._began = True
+            self.first_record_at.set_to_current_time()
+
+    def ended(self, records: int) -> None:
+        """So many records are finished."""
+        self.finished.inc(records)
+        self.finished_at.set_to_current_time()
 
     def text(self) -> bytes:
         """What ``/metrics`` answers."""

@@ -59,6 +59,7 @@ class SettlementCheckpoint:
         self._metrics.records.labels(part.topic).inc(len(part.records))
         if not part.live:
             self._metrics.silent_records.inc(len(part.records))
+            self._metrics.ended(len(part.records))
             return
         for conversion in known.values():
             settled = settle(list(conversion.values()))
@@ -72,6 +73,7 @@ class SettlementCheckpoint:
         with self._metrics.acknowledge_seconds.time():
             await self._outputs.acknowledged()  # 3
         partition.evaluated(part)  # 4
+        self._metrics.ended(len(part.records))
 
     def _take(self, part: Part) -> Claims:
         by_conversion: dict[str, dict[str, Credit]] = defaultdict(dict)

@@ -1,0 +1,99 @@
+"""``make bench-join``: the join at full rules beside its rivals, on the same topics of one broker, in one run.
+
+Events/s end to end: from the first record fetched to the last credit acknowledged. The rivals join without our rules:
+the best of three groups, then the latest. A rival that cannot run here is named with the reason.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import structlog
+
+from bench import workload
+from bench.accredit_worker import Worker, until_finished
+from bench.rivals.run import RIVALS, CannotRun, Topics
+from deploy.local.kafka import Kafka
+
+CLICKS = 500_000
+STOCK_EVENTS = 60_000
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m bench.join", description=__doc__.splitlines()[0])
+    parser.add_argument("--clicks", type=int, default=CLICKS, help=f"how many clicks (default {CLICKS:,})")
+    parser.add_argument("--rivals", default=",".join(RIVALS), help="comma-separated; 'none' for none")
+    parser.add_argument(
+        "--stock-events", type=int, default=STOCK_EVENTS, help="events of the same topics for stock Faust (it is slow)"
+    )
+    options = parser.parse_args()
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(40))
+    folder = Path(tempfile.mkdtemp(prefix="accredit-bench-"))
+    kafka = Kafka(folder)
+    kafka.start(on_progress=print)
+    try:
+        compare(kafka.bootstrap, folder, options)
+    finally:
+        kafka.stop()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def compare(kafka: str, folder: Path, options: argparse.Namespace) -> None:
+    workload.create_topics(kafka)
+    outs = {name: f"out-{name}" for name in RIVALS}
+    workload.create_topics(kafka, list(outs.values()))
+    print(f"feeding {options.clicks:,} clicks and 2 % conversions …", flush=True)
+    fed = workload.feed(kafka, options.clicks)
+    own = measure_own(kafka, folder, fed)
+    print(f"accredit       {fed.events:>10,} events {own:>10,.0f} events/s   full rules and explanations, one worker")
+    asked = [] if options.rivals == "none" else options.rivals.split(",")
+    ratios = []
+    for name in asked:
+        events = min(options.stock_events, fed.events) if name == "stock-faust" else fed.events
+        try:
+            rate = RIVALS[name](kafka, Topics(workload.CLICKS, workload.CONVERSIONS, outs[name]), events, folder)
+        except CannotRun as error:
+            print(f"{name:<14} not run: {error}")
+            continue
+        print(f"{name:<14} {events:>10,} events {rate:>10,.0f} events/s", flush=True)
+        ratios.append((name, own / rate))
+    for name, ratio in reversed(ratios):  # stock Faust's last
+        print(f"accredit / {name} = {ratio:.1f}")
+
+
+def measure_own(kafka: str, folder: Path, fed: workload.Fed) -> float:
+    """Events/s of one worker; prints its memory, its state, a rebuild and two workers along the way."""
+    state = folder / "state"
+    with Worker(kafka, folder, state) as worker:
+        seconds = until_finished([worker], fed.events)
+        rss = worker.rss_mb()
+        worker.kill()
+    with Worker(kafka, folder, state, "flushed") as worker:  # so that memtables are on disk when it is weighed
+        wait_for(worker.ready)
+    weight = sum(file.stat().st_size for file in state.rglob("*") if file.is_file()) / fed.clicks
+    print(f"  memory {rss:,.0f} MB, state {weight:,.0f} bytes per touch")
+    shutil.rmtree(state)
+    began = time.monotonic()
+    with Worker(kafka, folder, state, "rebuilt") as worker:
+        wait_for(worker.ready)
+        until_finished([worker], fed.events)
+        took = time.monotonic() - began
+        print(f"  state deleted: ready again after {took:.1f} s, {fed.events / took:,.0f} events/s from the log")
+    return fed.events / seconds
+
+
+def wait_for(is_so: Callable[[], bool], timeout_s: float = 300) -> None:
+    deadline = time.monotonic() + timeout_s
+    while not is_so():
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"a worker was not ready within {timeout_s:.0f} s")
+        time.sleep(0.1)
+
+
+if __name__ == "__main__":
+    main()
