@@ -19,14 +19,15 @@ from bench import workload
 from bench.accredit_worker import Worker, until_finished
 from bench.rivals.run import RIVALS, CannotRun, Topics
 from deploy.local.kafka import Kafka
+from schemas.topics import CLICKS, CONVERSIONS
 
-CLICKS = 500_000
+NUMBER = 500_000
 STOCK_EVENTS = 60_000
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.join", description=__doc__.splitlines()[0])
-    parser.add_argument("--clicks", type=int, default=CLICKS, help=f"how many clicks (default {CLICKS:,})")
+    parser.add_argument("--clicks", type=int, default=NUMBER, help=f"how many clicks (default {NUMBER:,})")
     parser.add_argument("--rivals", default=",".join(RIVALS), help="comma-separated; 'none' for none")
     parser.add_argument(
         "--stock-events", type=int, default=STOCK_EVENTS, help="events of the same topics for stock Faust (it is slow)"
@@ -56,7 +57,7 @@ def compare(kafka: str, folder: Path, options: argparse.Namespace) -> None:
     for name in asked:
         events = min(options.stock_events, fed.events) if name == "stock-faust" else fed.events
         try:
-            rate = RIVALS[name](kafka, Topics(workload.CLICKS, workload.CONVERSIONS, outs[name]), events, folder)
+            rate = RIVALS[name](kafka, Topics(CLICKS, CONVERSIONS, outs[name]), events, folder)
         except CannotRun as error:
             print(f"{name:<14} not run: {error}")
             continue

@@ -14,6 +14,7 @@ import os
 import sys
 import tempfile
 import time
+from pathlib import Path
 from typing import Any
 
 from fastavro import parse_schema, schemaless_reader
@@ -31,7 +32,7 @@ def without_logical_types(schema: Any) -> Any:
 
 
 def leading(path: str, last: str) -> Any:
-    schema = without_logical_types(json.load(open(path)))
+    schema = without_logical_types(json.loads(Path(path).read_text()))
     names = [field["name"] for field in schema["fields"]]
     schema["fields"] = schema["fields"][: names.index(last) + 1]
     return parse_schema(schema)

@@ -70,7 +70,7 @@ def main(broker: str, clicks: str, conversions: str, out: str, total: int) -> No
             await decide(sale.session_id, known)
             count()
 
-    worker = faust.Worker(app, loglevel="ERROR", quiet=True)
+    worker = faust.Worker(app, loglevel="ERROR", quiet=True, redirect_stdouts=False)
     worker.execute_from_commandline()
 
 
