@@ -54,10 +54,13 @@ def more_bits(data: bytes, first: int, at: int) -> tuple[int, int]:
         at += 1
         value |= (byte & 0x7F) << shift
         if byte < 0x80:
+            if value >> 64:
+                break
             return value, at
         shift += 7
         if shift > 63:
-            raise ValueError("a number of more than 64 bits")
+            break
+    raise ValueError("a number of more than 64 bits")
 
 
 def read_length(data: bytes, first: int, at: int) -> tuple[int, int]:
