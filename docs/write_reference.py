@@ -33,7 +33,8 @@ def command_pages() -> Iterator[str]:
 
 
 def context(name: str, command: click.Command, parent: click.Context | None) -> click.Context:
-    return click.Context(command, info_name=name, parent=parent, terminal_width=WIDTH, max_content_width=WIDTH)
+    settings = {**command.context_settings, "terminal_width": WIDTH, "max_content_width": WIDTH}
+    return click.Context(command, info_name=name, parent=parent, **settings)
 
 
 def block(title: str, ctx: click.Context) -> str:
