@@ -93,7 +93,7 @@ def credit_lines(catalog: Catalog, lines: Iterable[Line], refused: DeadLetters) 
     log = OneCatalog(catalog)
     offers = log.only.offers
     history = History()
-    session_of_click: dict[str, str] = {}
+    first_of_click: dict[str, tuple[int, str]] = {}  # of a click id in two sessions the one received first
     waiting: list[tuple[Line, dict[str, Any]]] = []
     for line in lines:
         try:
@@ -113,10 +113,12 @@ def credit_lines(catalog: Catalog, lines: Iterable[Line], refused: DeadLetters) 
             if event.offer_id not in offers:
                 refused.add(line, "UNKNOWN_OFFER", "offer_id", f"no offer {event.offer_id!r} in the catalog")
                 continue
-            session_of_click[event.click_id] = event.session_id
+            received = (event.received_at, event.session_id)
+            first_of_click[event.click_id] = min(first_of_click.get(event.click_id, received), received)
             history.add_click(event)
         else:
             assert isinstance(event, Adjustment)  # money after the decision: settlement's, not crediting's
+    session_of_click = {click_id: session_id for click_id, (_, session_id) in first_of_click.items()}
     line_of: dict[int, Line] = {}
     for line, fields in waiting:
         try:

@@ -63,7 +63,7 @@ class History:
             for conversion in self._conversions[standing.credit.conversion_id]
             if id(conversion) not in unusable and conflicting(conversion, standing, catalogs)
         ]
-        standings.sort(key=lambda s: (s.credit.occurred_at, s.credit.order_id or "", s.credit.conversion_id))
+        standings.sort(key=printed_order)
         return standings, refused, conflicts
 
     def conversions(self) -> Iterator[Conversion]:
@@ -72,6 +72,11 @@ class History:
 
     def touches(self, session_id: str) -> Iterable[list[Click]]:
         return self._clicks[session_id].values() if session_id in self._clicks else ()
+
+
+def printed_order(standing: Standing) -> tuple[int, str, str, str, str]:
+    credit = standing.credit
+    return credit.occurred_at, credit.order_id or "", credit.advertiser_id, credit.goal, credit.conversion_id
 
 
 def add_distinct(group: list[Event], event: Event) -> bool:

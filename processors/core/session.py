@@ -100,9 +100,6 @@ def locate(conversion: Conversion, touches: SessionTouches, catalogs: CompiledLo
     program = catalog.programs.get(program_id)
     if program is None:
         return unknown(conversion, "program", program_id, number)
-    if program.advertiser_id != conversion.advertiser_id:
-        detail = f"program {program_id!r} belongs to {program.advertiser_id!r}, not to {conversion.advertiser_id!r}"
-        return Refusal(conversion, "FOREIGN_PROGRAM", "program_id", detail)
     return Claim(conversion, number, catalog, program, conversion.currency or default_currency)
 
 

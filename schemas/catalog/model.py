@@ -155,8 +155,11 @@ class Offer(Entry):
         """Whether it was active at the millisecond ``at``: by its latest status then."""
         if not self.status:
             return True
-        started = [entry for entry in self.status if entry.starts_at <= at]
-        return bool(started) and max(started, key=lambda entry: entry.starts_at).value == "active"
+        active = False
+        for entry in sorted(self.status, key=lambda entry: entry.starts_at):
+            if entry.starts_at <= at:
+                active = entry.value == "active"
+        return active
 
 
 class Partner(Entry):

@@ -39,7 +39,7 @@ from tests.support.sink_records import (
 
 pytestmark = pytest.mark.integration
 DATABASE = "sink_views"
-OTHER = "018f3c1e-0000-7000-0000-000000000002"  # greater as text, smaller in ClickHouse's order of UUIDs
+OTHER = "018f3c1f-0000-7000-0000-000000000002"  # greater as text, smaller in ClickHouse's order of UUIDs
 FEW = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 

@@ -10,7 +10,6 @@ import json
 from random import Random
 from typing import Any
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -238,7 +237,6 @@ def test_agrees_with_the_reference(seed: int) -> None:
         raise AssertionError("\n".join([told, *map(json.dumps, events), "", *map(str, ours), "", *map(str, theirs)]))
 
 
-@pytest.mark.xfail(strict=True, reason="of one click id in two sessions the last line wins, whatever its time (R34)")
 def test_a_click_id_of_two_sessions_finds_one_whatever_the_order_of_lines() -> None:
     catalog = {
         "advertisers": [{"id": "shop", "currency": "EUR"}],

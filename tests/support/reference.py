@@ -43,8 +43,9 @@ class Reference:
             elif event["type"] == "conversion":
                 conversions.append(event)
         self.touches = self.one_each(touches)
-        placed = [conversion for conversion in conversions if self.place(conversion)]
-        distinct = {json.dumps(event | {"received_at": None}, sort_keys=True): event for event in placed}
+        for conversion in conversions:
+            self.place(conversion)
+        distinct = {json.dumps(event | {"received_at": None}, sort_keys=True): event for event in conversions}
         self.conversions = [distinct[text] for text in sorted(distinct)]
 
     def one_each(self, touches: list[Thing]) -> list[Thing]:
@@ -63,8 +64,8 @@ class Reference:
             kept["invalid"] = touch.get("invalid") or kept.get("invalid")
         return list(first.values())
 
-    def place(self, conversion: Thing) -> bool:
-        """Session and program of a conversion (R49). False for one whose program is not its advertiser's."""
+    def place(self, conversion: Thing) -> None:
+        """Session and program of a conversion (R49)."""
         goal, advertiser_id, offer_id = (conversion.get(f) for f in ("goal", "advertiser_id", "offer_id"))
         order, click_id = conversion.get("order_id"), conversion.get("click_id")
         parts = (click_id, goal) if order is None else (advertiser_id, goal, order)
@@ -80,10 +81,6 @@ class Reference:
         conversion["program"] = program
         conversion["tie"] = [repr(conversion.get(name)) for name in TIES]
         conversion.setdefault("currency", self.catalog.advertisers[str(advertiser_id)]["currency"])
-        if self.catalog.programs[str(program)]["advertiser_id"] != advertiser_id:
-            self.refused.add(f"FOREIGN_PROGRAM {order}")  # open
-            return False
-        return True
 
     def touch_reason(self, touch: Thing, conversion: Thing, contract: Thing | None) -> str | None:
         """Step 3: the first reason that holds, in its order."""
@@ -214,8 +211,10 @@ class Reference:
             decided = [(self.decide(event), event) for event in claims.values()]
             credit, event = min(decided, key=lambda d: (d[0]["status"], d[1]["received"], d[1]["session_id"]))
             credit["notes"] += [f"DUPLICATES {len(same) - 1}"] if len(same) > 1 else []
-            printed.append((event["at"], event.get("order_id", ""), event["order"], credit))
-        return [credit for *_, credit in sorted(printed, key=lambda line: line[:3])]
+            printed.append(
+                (event["at"], event.get("order_id", ""), event["advertiser_id"], event["goal"], event["order"], credit)
+            )
+        return [credit for *_, credit in sorted(printed, key=lambda line: line[:5])]
 
 
 def content(conversion: Thing) -> tuple[Decimal | None, str]:
