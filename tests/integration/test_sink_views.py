@@ -230,3 +230,12 @@ def test_v_settlements_keeps_the_greatest_version(engine: Engine) -> None:
     first = Settlement(**{name: fields[name] for name in Settlement._fields})
     engine.target.insert(SETTLEMENTS, rows([first._replace(version=9, payout="5.00"), first]))
     assert engine.rows("SELECT order_id, payout FROM v_settlements") == [("1", Decimal(5))]
+
+
+def test_of_two_equal_claims_the_session_that_is_smaller_as_text_stands(engine: Engine) -> None:
+    engine.target.insert(CREDITS, rows([credit("1", session_id=OTHER), credit("1")]))
+    found = engine.rows("SELECT toString(session_id), duplicates, conflicts FROM v_credits")
+    assert found == [(SESSION, 1, 0)]
+    engine.target.insert(CREDITS, rows([credit("1", session_id=OTHER, amount="1.00", received_at=START)], first=9))
+    found = engine.rows("SELECT toString(session_id), amount, duplicates, conflicts FROM v_credits")
+    assert found == [(OTHER, Decimal(1), 0, 1)]
