@@ -115,16 +115,18 @@ def explain(weighed: Weighed, code: CodeVerdict | None) -> Explanation:
         reasons = reasons + Counter([code.dropped.reason])
     best = nlargest(LISTED, ranked)
     others = nlargest(LISTED - len(best), dropped, key=dropped_order)
-    omitted = reasons.copy()
-    omitted.subtract(entry.reason for entry in others)
-    omitted["ELIGIBLE"] = eligible - len(best)
+    omitted: dict[str, int] = {}
+    if eligible + reasons.total() > len(best) + len(others):
+        beyond = reasons - Counter(entry.reason for entry in others)
+        beyond["ELIGIBLE"] = eligible - len(best)
+        omitted = {reason: count for reason, count in sorted(beyond.items()) if count}
     contracts = [entry.contract for entry in best] + [entry.contract for entry in others]
-    unnamed = dict.fromkeys(c.id for c in contracts if c is not None and c.credit_group is None)
+    unnamed = dict.fromkeys([c.id for c in contracts if c is not None and c.credit_group is None])
     candidates = [candidate(entry, rank, None) for rank, entry in enumerate(best, 1)]
     candidates += [candidate(entry, None, entry.reason) for entry in others]
     return Explanation(
         tuple(candidates),
-        {reason: count for reason, count in sorted(omitted.items()) if count},
+        omitted,
         best,
         [f"GROUP_DEFAULTED {contract_id}" for contract_id in unnamed],
     )

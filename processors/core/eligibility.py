@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from processors.core.terms import GROUP_RANK, CompiledCatalog, covers, group_of
+from processors.core.terms import GROUP_RANK, CompiledCatalog, group_of
 from processors.core.touch import Entry, GroupKey, SessionTouches, Touch
 from schemas.catalog import Contract, Offer
 from schemas.records import Conversion
@@ -46,6 +46,8 @@ class Weighed(NamedTuple):
     """Who has an eligible touch."""
 
 
+Run = tuple[int | None, str | None]
+"""Touches earlier than this millisecond (None: all) and in no run before have this reason; None: eligible."""
 Segment = tuple[int, int, str | None]
 """Touches ``[start, end)`` of a group with the reason that drops them; None: eligible."""
 
@@ -58,84 +60,85 @@ def weigh_touches(
     Whether a touch counts depends on its group and its time, so a group falls into a few runs of time: the work grows
     with the number of groups, not of touches.
     """
-    found = Weighed([], [], 0, Counter(), set())
+    ranked: list[Ranked] = []
+    dropped: list[Dropped] = []
+    reasons: Counter[str] = Counter()
+    partners: set[str] = set()
     eligible = 0
     for key, entries in touches.groups():
-        offer = catalog.offers.get(key.offer_id)
-        if offer is None or offer.program != program_id:
+        offer_id, partner_id, kind, _ = key
+        if catalog.program_of.get(offer_id) != program_id:
             continue
-        contract = catalog.contract(key.partner_id, key.offer_id, program_id, conversion.occurred_at)
-        for start, end, reason in segments(catalog, conversion, key, offer, contract, entries):
-            if start == end:
-                continue
+        contract = catalog.contract(partner_id, offer_id, program_id, conversion.occurred_at)
+        runs = time_runs(catalog, conversion, key, catalog.offers[offer_id], contract)
+        for start, end, reason in segments(entries, runs):
             listed = entries[max(start, end - LISTED) : end]
             if reason is not None:
-                found.reasons[reason] += end - start
-                found.dropped.extend(Dropped(key.partner_id, contract, touch, reason) for _, _, touch in listed)
+                reasons[reason] += end - start
+                dropped += [Dropped(partner_id, contract, touch, reason) for _, _, touch in listed]
                 continue
             assert contract is not None
             eligible += end - start
-            found.partners.add(key.partner_id)
-            group, is_click = GROUP_RANK[group_of(contract)], int(key.type == "click")
-            found.ranked.extend(
-                Ranked((group, 0, is_click, at, click_id), key.partner_id, contract, touch)
+            partners.add(partner_id)
+            group, is_click = GROUP_RANK[group_of(contract)], int(kind == "click")
+            ranked += [
+                Ranked((group, 0, is_click, at, click_id), partner_id, contract, touch)
                 for at, click_id, touch in listed
-            )
-    return found._replace(eligible=eligible)
+            ]
+    return Weighed(ranked, dropped, eligible, reasons, partners)
 
 
-def segments(
-    catalog: CompiledCatalog,
-    conversion: Conversion,
-    key: GroupKey,
-    offer: Offer,
-    contract: Contract | None,
-    entries: list[Entry],
-) -> Iterator[Segment]:
-    """A group's runs of time and their reasons, the first of RULES 2.3 that applies."""
-    converted_at = conversion.occurred_at
-    end = before(entries, converted_at + 1)
-    yield end, len(entries), "AFTER_CONVERSION"
+def time_runs(
+    catalog: CompiledCatalog, conversion: Conversion, key: GroupKey, offer: Offer, contract: Contract | None
+) -> list[Run]:
+    """A group's reasons over time: at any time the first of RULES 2.3 that applies."""
+    after = conversion.occurred_at + 1
     if key.invalid:
-        yield 0, end, "INVALID_TOUCH"
-        return
+        return [(after, "INVALID_TOUCH"), (None, "AFTER_CONVERSION")]
     if contract is None:
-        yield 0, end, "NO_CONTRACT"
-        return
-    whole = None
-    if not covers(contract, conversion.goal):
-        whole = "GOAL_NOT_COVERED"
+        return [(after, "NO_CONTRACT"), (None, "AFTER_CONVERSION")]
+    while_active: list[tuple[int, str | None]]
+    if not catalog.covers(contract, conversion.goal):
+        while_active = [(after, "GOAL_NOT_COVERED")]
     elif key.type != "click" and not contract.accepts_impressions:
-        whole = "TOUCH_NOT_ACCEPTED"
-    window_start = before(entries, converted_at - catalog.window(contract, offer, key.type))
-    too_fast = before(entries, converted_at - (contract.min_time or 0) + 1)
-    in_time = "SELF_REFERRAL" if catalog.is_buyer(key.partner_id, conversion.customer_id) else None
-    start = 0
+        while_active = [(after, "TOUCH_NOT_ACCEPTED")]
+    else:
+        in_time = "SELF_REFERRAL" if catalog.is_buyer(key.partner_id, conversion.customer_id) else None
+        while_active = [
+            (conversion.occurred_at - catalog.window(contract, offer, key.type), "OUT_OF_WINDOW"),
+            (after - (contract.min_time or 0), in_time),
+            (after, "UNDER_MIN_TIME"),
+        ]
+    if not offer.status:
+        return [*while_active, (None, "AFTER_CONVERSION")]
+    runs: list[Run] = []
     for active, until in offer_phases(offer):
-        stop = end if until is None else min(before(entries, until), end)
-        if not active:
-            yield start, stop, "OFFER_INACTIVE"
-        elif whole is not None:
-            yield start, stop, whole
+        end = after if until is None else min(until, after)
+        if active:
+            runs += [(min(at, end), reason) for at, reason in while_active]
         else:
-            opens = min(max(window_start, start), stop)
-            closes = min(max(too_fast, opens), stop)
-            yield start, opens, "OUT_OF_WINDOW"
-            yield opens, closes, in_time
-            yield closes, stop, "UNDER_MIN_TIME"
-        start = stop
+            runs.append((end, "OFFER_INACTIVE"))
+    return [*runs, (None, "AFTER_CONVERSION")]
 
 
-def before(entries: list[Entry], at: int) -> int:
-    """How many touches of the group are earlier than the millisecond ``at``."""
-    return bisect_left(entries, (at,))
+def segments(entries: list[Entry], runs: list[Run]) -> list[Segment]:
+    """The runs as places in a group, those that hold no touch left out."""
+    number = len(entries)
+    if number == 1:
+        at = entries[0][0]
+        return [(0, 1, next(reason for until, reason in runs if until is None or at < until))]
+    found = []
+    start = 0
+    for until, reason in runs:
+        end = number if until is None else bisect_left(entries, (until,))
+        if end > start:
+            found.append((start, end, reason))
+            start = end
+    return found
 
 
 def offer_phases(offer: Offer) -> Iterator[tuple[bool, int | None]]:
     """The offer's life as (active, until) in order of time; the last has no end."""
-    if not offer.status:
-        yield True, None
-        return
     active = False
     for entry in sorted(offer.status, key=lambda entry: entry.starts_at):
         yield active, entry.starts_at
@@ -167,7 +170,7 @@ def weigh_code(
     contract = catalog.contract(owner, conversion.offer_id, program_id, conversion.occurred_at)
     if contract is None:
         reason = "NO_CONTRACT"
-    elif not covers(contract, conversion.goal):
+    elif not catalog.covers(contract, conversion.goal):
         reason = "GOAL_NOT_COVERED"
     elif catalog.is_buyer(owner, conversion.customer_id):
         reason = "SELF_REFERRAL"

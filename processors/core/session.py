@@ -70,7 +70,7 @@ def decide_session(
         known = events[conversion_id]
         latest = max(touches.last_received_at, max(event.received_at for event in known))
         version = latest << COUNT_BITS | min(touches.count + len(known), COUNT_LIMIT)
-        first = min(copies, key=lambda claim: arrival(claim.conversion))
+        first = copies[0] if len(copies) == 1 else min(copies, key=lambda claim: arrival(claim.conversion))
         credits.append(credit(session_id, first, touches, version, len(copies) - 1, run_id))
     return SessionDecision(credits, refused)
 

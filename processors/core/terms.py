@@ -30,16 +30,13 @@ def group_of(contract: Contract) -> CreditGroup:
     return contract.credit_group or "preferred"
 
 
-def covers(contract: Contract, goal: str) -> bool:
-    """Whether one of its payout rules names the goal or names none (RULES 2.7)."""
-    return any(not rate.goal or goal in rate.goal for rate in contract.payout)
-
-
 class CompiledCatalog:
     """Look-ups over one catalog version."""
 
     def __init__(self, catalog: Catalog) -> None:
         self.offers: dict[str, Offer] = {offer.id: offer for offer in catalog.offers}
+        self.program_of = {offer.id: offer.program for offer in catalog.offers}
+        self._covered: dict[tuple[str, str], bool] = {}
         self.currencies = {advertiser.id: advertiser.currency for advertiser in catalog.advertisers}
         self.programs: dict[str, ProgramTerms] = {}
         for advertiser in catalog.advertisers:
@@ -79,6 +76,14 @@ class CompiledCatalog:
         """The code's entry in force at ``at``, whatever its case (RULES R17, R50); None if unknown or out of dates."""
         return in_force(self.codes.get((program_id, code.casefold()), ()), at)
 
+    def covers(self, contract: Contract, goal: str) -> bool:
+        """Whether one of the contract's payout rules names the goal or names none (RULES 2.7)."""
+        known = self._covered.get((contract.id, goal))
+        if known is None:
+            known = any(not rate.goal or goal in rate.goal for rate in contract.payout)
+            self._covered[contract.id, goal] = known
+        return known
+
     def is_buyer(self, partner_id: str, customer_id: str | None) -> bool:
         """Whether the customer is the partner itself."""
         return customer_id is not None and customer_id in self.buyer_ids.get(partner_id, ())
@@ -97,7 +102,10 @@ def latest_first(group: list[Entry], tie: str) -> tuple[Entry, ...]:
 
 
 def in_force(group: Sequence[Entry], at: int) -> Entry | None:
-    return next((entry for entry in group if entry.in_force(at)), None)
+    for entry in group:
+        if entry.starts_at <= at and (entry.ends_at is None or at < entry.ends_at):
+            return entry
+    return None
 
 
 class CompiledLog:

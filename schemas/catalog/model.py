@@ -86,10 +86,6 @@ class Dated(Entry):
             raise ValueError(f"ends ({end}) before it starts ({start}); until must be later than from")
         return self
 
-    def in_force(self, at: int) -> bool:
-        """Whether the half-open interval holds the millisecond ``at`` (RULES R20)."""
-        return self.starts_at <= at and (self.ends_at is None or at < self.ends_at)
-
 
 class Rate(Entry):
     """A payout or revenue rule: ``flat`` money or ``percent`` of the amount, for goals and countries (none: all)."""
