@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from rocksdict import Cache
 
-from processors.runtime.agent import BatchAgent, now_ms
+from processors.runtime.agent import BatchAgent, Follows, now_ms
 from processors.runtime.batches import JOINED
 from processors.runtime.catalog_log import CatalogFollower
 from processors.runtime.checkpoint import Checkpoint
@@ -17,7 +18,7 @@ from processors.runtime.partitions import Partitions
 from processors.runtime.stage import Stage, StateFolder
 from processors.settings import WorkerSettings
 from processors.store import RocksTouchStore
-from schemas.topics import CATALOG, CREDITS, DEAD_LETTERS
+from schemas.topics import CATALOG, CLICKS, CONVERSIONS, CREDITS, DEAD_LETTERS
 
 READ = JOINED
 OTHERS = (CREDITS, DEAD_LETTERS, CATALOG)
@@ -51,4 +52,5 @@ def wire(settings: WorkerSettings, source: str, outputs: KafkaOutputs, metrics: 
     if settings.clickhouse_url is not None:
         history = ClickHouseHistory(settings.clickhouse_url, settings.delivery_timeout_s)
     checkpoint = Checkpoint(catalogs, outputs, metrics, settings.run_id, now_ms, history)
-    return Stage(READ, partitions, BatchAgent(partitions, checkpoint, catalogs, metrics), catalogs.follow)
+    agent: BatchAgent[Any] = BatchAgent(partitions, checkpoint, catalogs, metrics, Follows(CONVERSIONS, CLICKS))
+    return Stage(READ, partitions, agent, catalogs.follow)

@@ -64,6 +64,7 @@ class Attendants(Service):
     async def _observe(self) -> None:
         while not self.should_stop:
             self._agent.observe()
+            await self._agent.tend()
             await self.sleep(OBSERVE_EVERY_S)
 
     async def on_stop(self) -> None:

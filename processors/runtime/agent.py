@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Mapping
-from typing import Generic, Protocol
+from typing import Generic, NamedTuple, Protocol
 
 import structlog
 from faust.types import TP
@@ -51,6 +51,19 @@ class NeedsNothing:
         return None
 
 
+class Follows(NamedTuple):
+    """A topic whose batches wait while another one is far behind in the log, so that most is decided only once.
+
+    Conversions taken before the clicks of their time would be decided without them, and again with each that comes.
+    ``lead`` is how many records the leader may be behind; after ``patience_s`` a batch is taken all the same.
+    """
+
+    topic: str
+    leader: str
+    lead: int = 1_000
+    patience_s: float = 10.0
+
+
 class BatchAgent(Generic[Store]):
     """Batches in, in order, one at a time; the ``Positions`` that the transport asks.
 
@@ -59,12 +72,19 @@ class BatchAgent(Generic[Store]):
     """
 
     def __init__(
-        self, partitions: Partitions[Store], checkpoint: Advances[Store], needs: Needs, metrics: Metrics
+        self,
+        partitions: Partitions[Store],
+        checkpoint: Advances[Store],
+        needs: Needs,
+        metrics: Metrics,
+        follows: Follows | None = None,
     ) -> None:
         self._partitions = partitions
         self._checkpoint = checkpoint
         self._needs = needs
         self._metrics = metrics
+        self._follows = follows
+        self._waiting_since: dict[int, float] = {}
         self._one_at_a_time = asyncio.Lock()
         self._dealt = False
         self._stopped = False
@@ -83,6 +103,7 @@ class BatchAgent(Generic[Store]):
         async with self._one_at_a_time:
             if self.failure is not None:
                 return {}
+            self._waiting_since.clear()
             try:
                 starts = self._partitions.assign(ends)
             except WorkerStopped as error:
@@ -139,6 +160,9 @@ class BatchAgent(Generic[Store]):
 
     async def _advance(self, partition: Partition[Store], batch: RecordBatch) -> None:
         assert self.consumer is not None
+        if self._waits(partition, batch):
+            self.consumer.pause_partitions({TP(batch.topic, partition.number)})
+            return
         recovering = partition.recovering
         while isinstance(part := partition.next_part(batch), Part):
             await self._checkpoint.advance(partition, part)
@@ -156,6 +180,50 @@ class BatchAgent(Generic[Store]):
             every = {Place(topic, partition.number): partition.position[topic] for topic in partition.topics}
             self.consumer.resume_partitions({TP(*place) for place in every})
             await self.consumer.read_from(every)
+        if self._follows is not None and batch.topic == self._follows.leader:
+            await self._release(partition, self._follows)
+
+    def _waits(self, partition: Partition[Store], batch: RecordBatch) -> bool:
+        """Whether the batch is dropped here, to be read again when its leader has come closer."""
+        follows = self._follows
+        if follows is None or batch.topic != follows.topic or partition.recovering:
+            return False
+        if batch.end <= partition.position[follows.topic]:
+            return False
+        if self._leader_behind(partition, follows) <= follows.lead:
+            self._waiting_since.pop(partition.number, None)
+            return False
+        now = time.monotonic()
+        if now - self._waiting_since.setdefault(partition.number, now) < follows.patience_s:
+            return True
+        self._waiting_since[partition.number] = now
+        return False
+
+    def _leader_behind(self, partition: Partition[Store], follows: Follows) -> int:
+        assert self.consumer is not None
+        end = self.consumer.highwater(TP(follows.leader, partition.number)) or 0
+        return max(end, partition.behind[follows.leader]) - partition.position[follows.leader]
+
+    async def _release(self, partition: Partition[Store], follows: Follows) -> None:
+        """Read what waits again, if its leader is close or its patience at an end."""
+        since = self._waiting_since.get(partition.number)
+        if since is None or self.consumer is None:
+            return
+        if self._leader_behind(partition, follows) <= follows.lead:
+            del self._waiting_since[partition.number]
+        elif time.monotonic() - since < follows.patience_s:
+            return
+        place = Place(follows.topic, partition.number)
+        self.consumer.resume_partitions({TP(*place)})
+        await self.consumer.read_from({place: partition.position[follows.topic]})
+
+    async def tend(self) -> None:
+        """Release what has waited long enough; called now and then, since its leader may have nothing more to say."""
+        if self._follows is None or not self._waiting_since:
+            return
+        async with self._one_at_a_time:
+            for partition in self._partitions:
+                await self._release(partition, self._follows)
 
     async def _rebuild(self, partition: Partition[Store], error: StoreDamaged) -> None:
         assert self.consumer is not None

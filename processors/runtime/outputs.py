@@ -59,6 +59,8 @@ class KafkaOutputs:
                 "queue.buffering.max.kbytes": 262_144,
                 "reconnect.backoff.max.ms": 1_000,
                 "log_level": 2,
+                "delivery.report.only.error": True,
+                "on_delivery": self._delivered,
             }
         )
 
@@ -83,9 +85,7 @@ class KafkaOutputs:
         deadline = time.monotonic() + self._patience_s
         while True:
             try:
-                self._producer.produce(
-                    topic, value, key, timestamp=timestamp, headers=headers, on_delivery=self._delivered
-                )
+                self._producer.produce(topic, value, key, timestamp=timestamp, headers=headers)
                 return
             except BufferError:
                 if time.monotonic() > deadline:

@@ -62,6 +62,8 @@ class Partition(Generic[Store]):
         """Per topic: the offset that is applied next."""
         self.live_from: dict[str, int] = {}
         """Per topic: where records begin to be evaluated."""
+        self.behind = {topic: log[topic].behind for topic in self.topics}
+        """Per topic: where the log ended when it was assigned."""
         self.committable: dict[str, int] = {}
         """Per topic: the offset up to which all is evaluated and acknowledged. Empty until something is."""
         applied = dict(zip(self.topics, store.applied(), strict=True))

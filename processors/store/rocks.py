@@ -135,7 +135,7 @@ class Table:
             rows.seek(session)
             while rows.valid():
                 key = rows.key()
-                if key[:SESSION_BYTES] != session:
+                if not key.startswith(session):
                     break
                 if len(key) == KEY_BYTES:
                     found.append(rows.value())

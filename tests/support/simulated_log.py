@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import Any, NoReturn
 
 from processors.core import CompiledLog
-from processors.runtime.agent import BatchAgent
+from processors.runtime.agent import BatchAgent, Follows
 from processors.runtime.checkpoint import Checkpoint
 from processors.runtime.metrics import Metrics
 from processors.runtime.partition import LogEnds
@@ -87,7 +87,7 @@ class Worker:
         metrics = Metrics()
         self.partitions = Partitions[TouchStore](self, metrics, lambda: 5)
         checkpoint = Checkpoint(self, self, metrics, "live", lambda: 5)
-        self.agent = BatchAgent(self.partitions, checkpoint, self, metrics)
+        self.agent = BatchAgent(self.partitions, checkpoint, self, metrics, Follows(CONVERSIONS, CLICKS, lead=1))
         consumer: Any = self
         self.agent.connect(consumer)
 
@@ -163,6 +163,9 @@ class Worker:
 
     def resume_partitions(self, places: Collection[tuple[str, int]]) -> None:
         self._paused -= {Place(*place) for place in places}
+
+    def highwater(self, place: tuple[str, int]) -> int | None:
+        return len(self.cluster.logs[Place(*place)])
 
     async def read_from(self, starts: Mapping[Place, int]) -> None:
         self._fetch_at.update(starts)
