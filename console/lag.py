@@ -62,11 +62,20 @@ def behind(ends: Mapping[Place, Offset], committed: Offsets, topics: Iterable[st
 
 
 class Broker:
-    """Asks a broker for offsets. BrokerUnreachable from every method while it is away."""
+    """Asks a broker for offsets. BrokerUnreachable from every method while it is away.
+
+    A client whose broker was killed in the middle of a request may time out for ever after (seen), so each failure is
+    followed by a fresh one.
+    """
 
     def __init__(self, kafka: str, client: Callable[[str], AdminClient] = admin_client) -> None:
         self.kafka = kafka
+        self._client = client
         self._admin = client(kafka)
+
+    def _away(self, error: KafkaException) -> BrokerUnreachable:
+        self._admin = self._client(self.kafka)
+        return BrokerUnreachable(self.kafka, error.args[0].str())
 
     def offsets(self, topics: Iterable[str]) -> Mapping[Place, Offset]:
         """First and next offset of every partition of those of the topics that are there."""
@@ -76,7 +85,7 @@ class Broker:
             low = self._listed(places, OffsetSpec.earliest())
             return {place: Offset(low[place], end) for place, end in self._listed(places, OffsetSpec.latest()).items()}
         except KafkaException as error:
-            raise BrokerUnreachable(self.kafka, error.args[0].str()) from error
+            raise self._away(error) from error
 
     def committed(self, group: str) -> dict[Place, int]:
         """What a consumer group has committed; empty for a group that has not."""
@@ -88,7 +97,7 @@ class Broker:
         except KafkaException as error:
             if error.args[0].code() in UNKNOWN_GROUP:
                 return {}
-            raise BrokerUnreachable(self.kafka, error.args[0].str()) from error
+            raise self._away(error) from error
         return {(place.topic, place.partition): place.offset for place in found if place.offset >= 0}
 
     def lag(self, stages: Iterable[Stage] = STAGES) -> list[StageLag]:
