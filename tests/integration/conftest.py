@@ -1,11 +1,12 @@
 """The real services, started once per run by the tests themselves."""
 
+import time
 from collections.abc import Iterator
 
 import pytest
 
 from deploy.local.kafka import Kafka
-from tests.support.clickhouse_server import ClickHouseServer
+from tests.support.clickhouse_server import ClickHouseServer, ask
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -37,3 +38,12 @@ def clickhouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     server.start()
     yield server.url
     server.stop()
+
+
+@pytest.fixture
+def database(clickhouse: str) -> Iterator[str]:
+    """A database of the test's own."""
+    name = f"t{time.monotonic_ns()}"
+    assert ask(clickhouse, f"CREATE DATABASE {name}").status == 200
+    yield name
+    ask(clickhouse, f"DROP DATABASE {name}")

@@ -3,40 +3,23 @@
 import gzip
 import io
 import json
-import threading
 import time
 import zlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
-import clickhouse_connect
 import fastavro
 import lz4.frame
-import psutil
 import pytest
 import zstandard
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import DatabaseError, StreamFailureError
 
-from tests.support.clickhouse_server import Answer, ClickHouseServer, ask
+from tests.support.clickhouse_server import ask, client_of
 
 pytestmark = pytest.mark.integration
 
 DEADLINE_S = 30.0
-
-
-def client_of(url: str, **options: object) -> Client:
-    host, _, port = url.removeprefix("http://").partition(":")
-    return clickhouse_connect.get_client(host=host, port=int(port), **options)
-
-
-@pytest.fixture
-def database(clickhouse: str) -> Iterator[str]:
-    name = f"t{time.monotonic_ns()}"
-    assert ask(clickhouse, f"CREATE DATABASE {name}").status == 200
-    yield name
-    ask(clickhouse, f"DROP DATABASE {name}")
 
 
 @pytest.fixture
@@ -44,15 +27,6 @@ def client(clickhouse: str, database: str) -> Iterator[Client]:
     made = client_of(clickhouse, database=database)
     yield made
     made.close()
-
-
-@pytest.fixture
-def own_server(tmp_path: Path) -> Iterator[ClickHouseServer]:
-    """A server that the test may kill."""
-    server = ClickHouseServer(tmp_path / "dä ta+x & y%20")
-    server.start()
-    yield server
-    server.stop()
 
 
 def avro(rows: list[dict[str, object]]) -> bytes:
@@ -343,237 +317,3 @@ def test_sessions_over_http(clickhouse: str) -> None:
     assert ask(clickhouse, "SELECT getSetting('max_block_size')", session_id="s2").text != "9\n"
     assert ask(clickhouse, "SELECT 1", session_id="s1", close_session="1").status == 200
     assert ask(clickhouse, "SELECT 1", session_id="s1", session_check="1").code == 372
-
-
-# the reader
-
-
-def as_reader(url: str, statement: str, **params: str) -> Answer:
-    return ask(url, statement, {"X-ClickHouse-User": "reader"}, **params)
-
-
-@pytest.fixture
-def treasure(clickhouse: str, database: str) -> str:
-    ask(clickhouse, "CREATE TABLE t (a UInt64) ENGINE = MergeTree ORDER BY a", database=database)
-    ask(clickhouse, "INSERT INTO t VALUES (42)", database=database)
-    return database
-
-
-def test_reader_reads(clickhouse: str, treasure: str) -> None:
-    for statement, text in (
-        ("SELECT a FROM t", "42\n"),
-        ("SHOW TABLES", "t\n"),
-        ("EXISTS t", "1\n"),
-        ("SELECT a FROM t SETTINGS max_threads = 1", "42\n"),
-        ("WITH 1 AS x SELECT x", "1\n"),
-        ("DESCRIBE t", "a\tUInt64\t\t\t\t\t\n"),
-    ):
-        answer = as_reader(clickhouse, statement, database=treasure, max_threads="1")
-        assert (answer.status, answer.text) == (200, text)
-    client = client_of(clickhouse, username="reader", password="", database=treasure)
-    assert client.query("SELECT a FROM t", settings={"max_threads": 1}).result_rows == [(42,)]
-    client.close()
-
-
-ATTACKS = [
-    "INSERT INTO t VALUES (1)",
-    "INSERT INTO t SELECT 1",
-    "INSERT INTO t SETTINGS readonly = 0 VALUES (1)",
-    "INSERT INTO FUNCTION file('{folder}/stolen', CSV, 'a UInt8') VALUES (1)",
-    "WITH 1 AS x INSERT INTO t SELECT x",
-    "CREATE TABLE u (a UInt8) ENGINE = Memory",
-    "CREATE TEMPORARY TABLE u (a UInt8)",
-    "CREATE DATABASE u",
-    "CREATE VIEW v AS SELECT 1",
-    "CREATE FUNCTION f AS x -> x",
-    "CREATE USER u",
-    "GRANT ALL ON *.* TO default",
-    "ALTER TABLE t DELETE WHERE 1",
-    "ALTER TABLE t ADD COLUMN b UInt8",
-    "DELETE FROM t WHERE 1",
-    "UPDATE t SET a = 1 WHERE 1",
-    "TRUNCATE TABLE t",
-    "DROP TABLE t",
-    "RENAME TABLE t TO u",
-    "EXCHANGE TABLES t AND t",
-    "DETACH TABLE t",
-    "ATTACH TABLE u (a UInt8) ENGINE = Memory",
-    "OPTIMIZE TABLE t FINAL",
-    "SYSTEM SHUTDOWN",
-    "SYSTEM STOP MERGES",
-    "KILL QUERY WHERE 1",
-    "BACKUP TABLE t TO File('{folder}/stolen')",
-    "EXPLAIN SELECT 1; DROP TABLE t",
-    "SET readonly = 0",
-    "SET ROLE ALL",
-    "SET ROLE accredit_owner",
-    "SET/**/ROLE accredit_owner",
-    "SET DEFAULT ROLE accredit_owner TO default",
-    "SELECT 1 SETTINGS readonly = 0",
-    "SELECT a FROM t; DROP TABLE t",
-    "SELECT a FROM t;;DROP TABLE t",
-    "SET ROLE accredit_owner; DROP TABLE t",
-    "SELECT $a$ ' $a$; DROP TABLE t -- '",
-    "SELECT \u2018'\u2019; DROP TABLE t",
-    "SELECT 1 # '\n; DROP TABLE t -- '",
-    "/* SELECT */ DROP TABLE t",
-    "(SELECT 1) INTO OUTFILE '{folder}/stolen'",
-    "SELECT 1 INTO OUTFILE '{folder}/stolen' TRUNCATE FORMAT CSV",
-    "SELECT 1 INTO/* */OUTFILE '{folder}/stolen'",
-    "SHOW TABLES INTO OUTFILE '{folder}/stolen'",
-    "SELECT * FROM file('/etc/hostname', LineAsString)",
-    "SELECT * FROM `file`('/etc/hostname', LineAsString)",
-    "SELECT file('/etc/hostname')",
-    "SELECT `file`('/etc/hostname')",
-    "SELECT * APPLY file FROM (SELECT '/etc/hostname')",
-    "SELECT * APPLY(file) FROM (SELECT '/etc/hostname')",
-    "SELECT arrayMap(file, ['/etc/hostname'])",
-    "SELECT * FROM url('http://127.0.0.1:1/', LineAsString)",
-    "SELECT * FROM s3('http://127.0.0.1:1/b/k', CSV)",
-    "SELECT * FROM remote('127.0.0.1', system.one)",
-    "SELECT * FROM sqlite('{folder}/x', t)",
-    "SELECT * FROM executable('cat /etc/hostname', LineAsString, 'a String')",
-    "SELECT * FROM Python(sys)",
-    "SELECT * FROM '/etc/hostname'",
-    "SELECT * FROM `/etc/hostname`",
-    "EXECUTE AS default DROP TABLE t",
-    "SELECT 1 PARALLEL WITH DROP TABLE t",
-    "BEGIN TRANSACTION",
-    "USE nodb",
-]
-
-
-@pytest.mark.parametrize("attack", ATTACKS)
-def test_reader_cannot_write_or_reach_the_machine(clickhouse: str, treasure: str, attack: str, tmp_path: Path) -> None:
-    statement = attack.replace("{folder}", str(tmp_path))
-
-    for answer in (
-        as_reader(clickhouse, statement, database=treasure),
-        as_reader(clickhouse, "", query=statement, database=treasure),
-        as_reader(clickhouse, statement, database=treasure, session_id=f"attack{hash(attack)}"),
-    ):
-        assert answer.code != 0, answer.text
-
-    assert ask(clickhouse, "SELECT a FROM t", database=treasure).text == "42\n"
-    assert ask(clickhouse, "SHOW TABLES", database=treasure).text == "t\n"
-    assert not (tmp_path / "stolen").exists()
-
-
-@pytest.mark.parametrize(
-    "params",
-    [
-        {"readonly": "0"},
-        {"readonly": "1"},
-        {"dialect": "prql"},
-        {"role": "accredit_owner"},
-        {"implicit_select": "1"},
-        {"max_threads = 1, readonly": "0"},
-        {"param_x'=1, readonly": "0"},
-        {"user": "default"},
-    ],
-)
-def test_reader_cannot_write_by_parameters(clickhouse: str, treasure: str, params: dict[str, str]) -> None:
-    answer = as_reader(clickhouse, "INSERT INTO t VALUES (1)", database=treasure, **params)
-
-    assert answer.code != 0
-    assert ask(clickhouse, "SELECT count() FROM t", database=treasure).text == "1\n"
-
-
-def test_a_role_does_not_stay_in_a_readers_session(clickhouse: str, treasure: str) -> None:
-    as_reader(clickhouse, "SET max_block_size = 5", session_id="r")
-    as_reader(clickhouse, "SET ROLE accredit_owner", session_id="r")
-
-    assert as_reader(clickhouse, "SELECT currentRoles()", session_id="r").text == "['accredit_reading']\n"
-    assert as_reader(clickhouse, "DROP TABLE t", session_id="r", database=treasure).code == 164
-
-
-def test_web_pages_cannot_use_a_user_without_password(clickhouse: str) -> None:
-    assert ask(clickhouse, "SELECT 1", {"Origin": "https://shop.example"}).code == 516
-    assert ask(clickhouse, headers={"Host": "rebound.example"}, query="SELECT 1").code == 516
-
-
-# the process
-
-
-def test_large_answers_and_large_inserts_in_bounded_memory(own_server: ClickHouseServer) -> None:
-    assert own_server.process is not None
-    process = psutil.Process(own_server.process.pid)
-    client = client_of(own_server.url)
-    client.query("SELECT sum(number) FROM numbers(1000000)")
-    before = process.memory_info().rss
-    peak, done = [before], threading.Event()
-
-    def watch() -> None:
-        while not done.wait(0.02):
-            peak.append(process.memory_info().rss)
-
-    watcher = threading.Thread(target=watch)
-    watcher.start()
-    try:
-        total = 0
-        with client.raw_stream("SELECT number FROM numbers(50000000)", fmt="TSV") as stream:
-            while data := stream.read(1 << 20):
-                total += len(data)
-        assert total == 438_888_890
-        client.command("CREATE TABLE t (a UInt64, b String) ENGINE = Null")
-        client.raw_insert("t", None, (b"1234567,abcdefgh\n" * 60_000 for _ in range(200)), fmt="CSV")
-    finally:
-        done.set()
-        watcher.join()
-    client.close()
-    assert max(peak) - before < 300 << 20
-
-
-def test_memory_limit_of_a_query(own_server: ClickHouseServer) -> None:
-    answer = ask(own_server.url, "SELECT groupArray(number) FROM numbers(1000000000)", max_memory_usage="100000000")
-
-    assert answer.code == 241
-    assert ask(own_server.url, "SELECT 1").text == "1\n"
-
-
-def test_acknowledged_inserts_survive_kill_and_stop(own_server: ClickHouseServer) -> None:
-    url = own_server.url
-    ask(url, "CREATE TABLE t (a UInt64) ENGINE = MergeTree ORDER BY a")
-    for number in range(20):
-        assert ask(url, f"INSERT INTO t SELECT number FROM numbers({number * 10}, 10)").status == 200
-    own_server.kill()
-    own_server.start()
-    assert ask(url, "SELECT count(), sum(a) FROM t").text == f"200\t{199 * 100}\n"
-
-    assert ask(url, "INSERT INTO t VALUES (1000)").status == 200
-    assert own_server.stop() == 0
-    own_server.start()
-    assert ask(url, "SELECT count() FROM t").text == "201\n"
-
-
-def test_stop_lets_running_queries_finish(own_server: ClickHouseServer) -> None:
-    with ThreadPoolExecutor(1) as pool:
-        statement = "SELECT count() FROM numbers(30) WHERE sleepEachRow(0.05) = 0"
-        running = pool.submit(ask, own_server.url, statement, max_block_size="1")
-        deadline = time.monotonic() + DEADLINE_S
-        while (
-            "sleepEachRow"
-            not in ask(own_server.url, "SELECT query FROM system.processes WHERE query NOT LIKE '%processes%'").text
-        ):
-            assert time.monotonic() < deadline
-        assert own_server.stop() == 0
-        assert running.result().text == "30\n"
-
-
-def test_query_stops_when_its_client_goes_away(own_server: ClickHouseServer) -> None:
-    client = client_of(own_server.url, send_receive_timeout=1, query_retries=0)
-    with pytest.raises(Exception, match=r"(?i)timed out|timeout"):
-        client.command("SELECT sum(sipHash64(number)) FROM numbers(100000000000) SETTINGS max_threads = 1")
-    client.close()
-    left = "SELECT count() FROM system.processes WHERE query LIKE '%sipHash64%' AND query NOT LIKE '%processes%'"
-    deadline = time.monotonic() + DEADLINE_S
-    while ask(own_server.url, left).text != "0\n":
-        assert time.monotonic() < deadline
-
-
-def test_second_process_on_a_folder_is_refused(own_server: ClickHouseServer) -> None:
-    second = ClickHouseServer(own_server.data_dir)
-
-    with pytest.raises(AssertionError, match="in use by another process"):
-        second.start()
-    assert ask(own_server.url, "SELECT 1").text == "1\n"

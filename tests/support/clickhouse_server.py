@@ -9,6 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import clickhouse_connect
+from clickhouse_connect.driver.client import Client
+
 from deploy.local.clickhouse import server_argv
 from deploy.local.ports import free_port
 
@@ -98,3 +101,9 @@ def ask(
         return Answer(response.status, {k.lower(): v for k, v in response.getheaders()}, response.read())
     finally:
         connection.close()
+
+
+def client_of(url: str, **options: object) -> Client:
+    """A clickhouse-connect client of the server at ``url``."""
+    host, _, port = url.removeprefix("http://").partition(":")
+    return clickhouse_connect.get_client(host=host, port=int(port), **options)
