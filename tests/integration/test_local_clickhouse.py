@@ -1,21 +1,19 @@
 """The local ClickHouse, for real: what clients of a server do works here, and a reader cannot write."""
 
 import gzip
-import io
 import json
 import time
 import zlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
-import fastavro
 import lz4.frame
 import pytest
 import zstandard
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import DatabaseError, StreamFailureError
 
-from tests.support.clickhouse_server import ask, client_of
+from tests.support.clickhouse_server import ask, avro, client_of
 
 pytestmark = pytest.mark.integration
 
@@ -27,17 +25,6 @@ def client(clickhouse: str, database: str) -> Iterator[Client]:
     made = client_of(clickhouse, database=database)
     yield made
     made.close()
-
-
-def avro(rows: list[dict[str, object]]) -> bytes:
-    schema = {
-        "type": "record",
-        "name": "row",
-        "fields": [{"name": "id", "type": "long"}, {"name": "name", "type": "string"}],
-    }
-    file = io.BytesIO()
-    fastavro.writer(file, fastavro.parse_schema(schema), rows)
-    return file.getvalue()
 
 
 # clickhouse-connect

@@ -1,13 +1,11 @@
 """The local ClickHouse as a process: bounded memory, kill -9, an orderly end, one per folder."""
 
-import io
 import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import fastavro
 import psutil
 import pytest
 
@@ -25,17 +23,6 @@ def own_server(tmp_path: Path) -> Iterator[ClickHouseServer]:
     server.start()
     yield server
     server.stop()
-
-
-def avro(rows: list[dict[str, object]]) -> bytes:
-    schema = {
-        "type": "record",
-        "name": "row",
-        "fields": [{"name": "id", "type": "long"}, {"name": "name", "type": "string"}],
-    }
-    file = io.BytesIO()
-    fastavro.writer(file, fastavro.parse_schema(schema), rows)
-    return file.getvalue()
 
 
 def test_large_answers_and_large_inserts_in_bounded_memory(own_server: ClickHouseServer) -> None:

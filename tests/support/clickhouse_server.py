@@ -1,6 +1,7 @@
 """The local ClickHouse as a child process of a test, and raw HTTP to it."""
 
 import http.client
+import io
 import subprocess
 import time
 import urllib.parse
@@ -10,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import clickhouse_connect
+import fastavro
 from clickhouse_connect.driver.client import Client
 
 from deploy.local.clickhouse import server_argv
@@ -107,3 +109,15 @@ def client_of(url: str, **options: object) -> Client:
     """A clickhouse-connect client of the server at ``url``."""
     host, _, port = url.removeprefix("http://").partition(":")
     return clickhouse_connect.get_client(host=host, port=int(port), **options)
+
+
+def avro(rows: list[dict[str, object]]) -> bytes:
+    """An Avro file of rows with an id and a name."""
+    schema = {
+        "type": "record",
+        "name": "row",
+        "fields": [{"name": "id", "type": "long"}, {"name": "name", "type": "string"}],
+    }
+    file = io.BytesIO()
+    fastavro.writer(file, fastavro.parse_schema(schema), rows)
+    return file.getvalue()
