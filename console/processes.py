@@ -12,6 +12,7 @@ from typing import Any, Literal, TypeVar
 
 import click
 
+from console.errors import ConsoleError
 from console.installation import Installation, find
 from console.logs import configure_logging
 from console.options import data_option
@@ -51,7 +52,13 @@ def prepared(data: Path | None) -> tuple[Settings, Installation]:
 @data_option
 @listen_options(8080)
 @click.option("--workers", type=click.IntRange(1, 64), default=1, show_default=True, help="Processes on the one port.")
-def ingest(data: Path | None, host: str, port: int, workers: int) -> None:
+@click.option(
+    "--config",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    metavar="FILE",
+    help="What governs this front door. [default: DATA/ingest.yaml where there is one]",
+)
+def ingest(data: Path | None, host: str, port: int, workers: int, config: Path | None) -> None:
     """Tracking links, postbacks and bulk events: HTTP in, Kafka out.
 
     \b
@@ -60,11 +67,18 @@ def ingest(data: Path | None, host: str, port: int, workers: int) -> None:
     The data folder holds keys.json, which signs the click ids: every ingest process needs the same.
     """
     from console.keys import load_keys
+    from ingest.config import read_config
+    from ingest.errors import ConfigInvalid
     from ingest.server import serve
     from ingest.settings import IngestSettings
 
     settings, installation = prepared(data)
     folder = data or settings.data
+    beside_data = folder / "ingest.yaml"
+    try:
+        read = read_config(config or (beside_data if beside_data.exists() else None))
+    except ConfigInvalid as error:
+        raise ConsoleError(str(error)) from None
     serve(
         IngestSettings(
             kafka=installation.broker(),
@@ -73,6 +87,7 @@ def ingest(data: Path | None, host: str, port: int, workers: int) -> None:
             data_dir=folder,
             keys=load_keys(folder),
             workers=workers,
+            config=read,
         ),
         prepare=partial(configure_logging, settings),
     )

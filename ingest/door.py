@@ -7,6 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from os import urandom
 
+from ingest.access.gate import Gate
+from ingest.edge.visitor import Edge
 from ingest.http import Answer, Scope, problem, refusal_of
 from ingest.intake import Accepted, Intake
 from ingest.metrics import Metrics
@@ -47,6 +49,8 @@ class DoorContext:
     metrics: Metrics
     now: Callable[[], int] = wall_clock
     entropy: Callable[[int], bytes] = field(default_factory=Entropy)
+    edge: Edge = field(default_factory=Edge)
+    gate: Gate = field(default_factory=Gate)
 
     async def publish(self, accepted: Accepted, door: str) -> None:
         """Durable when it returns; NotAcknowledged otherwise."""

@@ -6,6 +6,7 @@ IngestError
 │   └── PublisherFull  more waits for Kafka already than memory was set aside for: the same
 ├── NoCatalog          nothing has been applied yet: `accredit catalog apply FILE`
 ├── KafkaUnreachable   the catalog log could not be read to its end in time: check the broker's address
+├── ConfigInvalid      the operator's ingest.yaml cannot be used: mend the field it names
 └── CatalogRaced       two applied at once and the other was first: look at its version, apply again
 """
 
@@ -54,6 +55,10 @@ class NoCatalog(IngestError):
 
     def __init__(self) -> None:
         super().__init__("no catalog has been applied yet; apply one with: accredit catalog apply FILE")
+
+
+class ConfigInvalid(IngestError):
+    """The operator's file has a field that is unknown or wrong. Operator: mend it where the message says."""
 
 
 class KafkaUnreachable(IngestError):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Sequence
 from http import HTTPStatus
 
 import structlog
@@ -12,41 +12,26 @@ import structlog
 from ingest.catalog_follow import CatalogFollower
 from ingest.door import DoorContext
 from ingest.errors import NoCatalog, NotAcknowledged, Refusal
-from ingest.events import EventsDoor
 from ingest.health import Health
 from ingest.http import Answer, Exchange, Scope, problem
 from ingest.intake import Intake
 from ingest.metrics import Metrics
-from ingest.postback import PostbackDoor
 from ingest.publisher import KafkaPublisher
-from ingest.redirect import PREFIX, RedirectDoor
+from ingest.routes import Route, RouteTable, routes_of
 from ingest.settings import IngestSettings
 
 log = structlog.get_logger(__name__)
 
 FLUSH_S = 2.0
-Handler = Callable[[Scope, Exchange], Awaitable[Answer]]
-Route = tuple[str, tuple[str, ...], Handler]
 
 
 class Doors:
     """Path and method to a door; everything that goes wrong to an answer."""
 
-    def __init__(self, context: DoorContext, health: Health) -> None:
+    def __init__(self, context: DoorContext, routes: Sequence[Route]) -> None:
         self._metrics = context.metrics
         self._retry = ("retry-after", str(context.settings.retry_after_s))
-        redirect = RedirectDoor(context)
-        postback = PostbackDoor(context)
-        events = EventsDoor(context)
-        probe = ("GET", "HEAD")
-        self._redirect: Route = ("redirect", redirect.methods, lambda scope, _: redirect(scope))
-        self._routes: dict[str, Route] = {
-            "/pb": ("postback", postback.methods, postback),
-            "/v1/events": ("bulk", events.methods, events),
-            "/healthz": ("healthz", probe, lambda *_: health.alive()),
-            "/readyz": ("readyz", probe, lambda *_: health.ready()),
-            "/metrics": ("metrics", probe, lambda *_: health.metrics()),
-        }
+        self._routes = RouteTable(routes)
 
     async def __call__(self, scope: Scope, exchange: Exchange) -> None:
         """Answer one request. Raises nothing."""
@@ -54,10 +39,10 @@ class Doors:
         path = scope.path
         door = "none"
         try:
-            route = self._redirect if path.startswith(PREFIX) else self._routes.get(path)
+            route = self._routes.find(path)
             if route is None:
                 raise Refusal(HTTPStatus.NOT_FOUND, "NO_SUCH_PATH", f"there is nothing at {path[:200]}")
-            door, methods, handler = route
+            _, door, methods, handler = route
             if scope.method not in methods:
                 allowed = ", ".join(methods)
                 detail = f"{scope.method[:20]} is not taken here; {allowed} is"
@@ -105,7 +90,8 @@ class App:
         self._publisher = KafkaPublisher(settings, loop, self._metrics)
         intake = Intake(settings.keys, self._catalog.at)
         context = DoorContext(settings, self._publisher, intake, self._metrics)
-        self._doors = Doors(context, Health(self._publisher, self._catalog, self._metrics))
+        health = Health(self._publisher, self._catalog, self._metrics)
+        self._doors = Doors(context, routes_of(context, health))
 
     def __rsgi_del__(self, loop: asyncio.AbstractEventLoop) -> None:
         assert self._publisher is not None

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ingest.aliases import CLICK_ALIASES, CONVERSION_ALIASES
+from ingest.config import IngestConfig
 from schemas.ids import ClickIdKeys
 
 MEBIBYTE = 1 << 20
@@ -24,6 +25,9 @@ class IngestSettings:
     host: str = "127.0.0.1"
     workers: int = 1
     """Processes that accept on the one port. Each follows the catalog and has its own producer."""
+
+    config: IngestConfig = field(default_factory=IngestConfig)
+    """What the operator's file says."""
 
     cookie_name: str = "accredit_sid"
     cookie_secure: bool = True

@@ -18,6 +18,7 @@ from ingest.health import Health
 from ingest.http import Answer, HeaderList
 from ingest.intake import Intake
 from ingest.metrics import Metrics
+from ingest.routes import routes_of
 from ingest.rsgi import Doors
 from ingest.settings import IngestSettings
 from schemas.catalog import load_catalog
@@ -152,7 +153,7 @@ class FrontDoor:
         intake = Intake(KEYS, catalog_at)
         context = DoorContext(self.settings, self.publisher, intake, self.metrics, lambda: NOW, bytes)
         unused_health: Any = Health.__new__(Health)
-        self._doors = Doors(context, unused_health)
+        self._doors = Doors(context, routes_of(context, unused_health))
 
     def ask(
         self, method: str, url: str, body: bytes = b"", headers: Sequence[tuple[str, str]] = (), **scope: Any

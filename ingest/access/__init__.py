@@ -1,0 +1,1 @@
+"""Who may send what: API keys, advertisers' postback secrets, limits, and whose address a request really has."""
