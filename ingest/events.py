@@ -10,6 +10,7 @@ from typing import Any
 
 import orjson
 
+from ingest.access.sender import Sender
 from ingest.bodies import decompress, read_body
 from ingest.door import DoorContext
 from ingest.envelope import Message
@@ -33,6 +34,7 @@ class EventsDoor:
 
     async def __call__(self, scope: Scope, exchange: Exchange) -> Answer:
         settings = self._context.settings
+        sender = self._context.gate.bulk(scope, "events:write")
         raw = await read_body(scope, exchange, limit=settings.body_limit, timeout_s=settings.body_timeout_s)
         now = self._context.now()
         self._context.intake.catalog_at(now)  # NoCatalog before anything is judged
@@ -43,9 +45,9 @@ class EventsDoor:
             if refusal.status != HTTPStatus.BAD_REQUEST:
                 raise
             return await self._unusable(refusal, raw, now)
-        return await self._take(items, now, traceparent_of(scope))
+        return await self._take(items, now, traceparent_of(scope), sender)
 
-    async def _take(self, items: Iterator[Item], now: int, traceparent: str | None) -> Answer:
+    async def _take(self, items: Iterator[Item], now: int, traceparent: str | None, sender: Sender) -> Answer:
         intake = self._context.intake
         messages: list[Message] = []
         results: list[dict[str, Any]] = []
@@ -55,7 +57,7 @@ class EventsDoor:
             try:
                 if broken is not None:
                     raise broken
-                event = intake.accept(fields, now=now, door=DOOR, traceparent=traceparent)
+                event = intake.accept(fields, now=now, door=DOOR, traceparent=traceparent, may_send=sender.may_send)
             except InvalidEvent as error:
                 messages.append(intake.refuse(error, original or written_again(fields), now=now, door=DOOR))
                 refused[error.reason] += 1

@@ -16,6 +16,7 @@ PROBLEM_JSON = ("content-type", "application/problem+json")
 JSON = ("content-type", "application/json")
 NO_STORE = ("cache-control", "no-store")
 UNKNOWN_REASONS = frozenset({"UNKNOWN_OFFER", "UNKNOWN_ADVERTISER", "UNKNOWN_PROGRAM"})
+FORBIDDEN_REASONS = frozenset({"NOT_YOURS", "NOT_PERMITTED"})
 
 
 class RequestHeaders(Protocol):
@@ -81,8 +82,10 @@ def problem(refusal: Refusal) -> Answer:
 
 
 def refusal_of(error: InvalidEvent, status: int | None = None) -> Refusal:
-    """400 for what is malformed, 422 for what is well formed and names something that the catalog does not have."""
-    if status is None:
+    """400 for what is malformed, 422 for what names something that the catalog does not have, 403 for another's."""
+    if status is None and error.reason in FORBIDDEN_REASONS:
+        status = HTTPStatus.FORBIDDEN
+    elif status is None:
         status = HTTPStatus.UNPROCESSABLE_ENTITY if error.reason in UNKNOWN_REASONS else HTTPStatus.BAD_REQUEST
     return Refusal(status, error.reason, error.detail, field=error.field)
 

@@ -48,8 +48,12 @@ class Intake:
         door: str,
         traceparent: str | None = None,
         received_at_kept: bool = False,
+        may_send: Callable[[Event], None] | None = None,
     ) -> Accepted:
-        """A public event (``examples/events.ndjson``) as its message. ``received_at`` is ``now`` unless it is kept."""
+        """A public event (``examples/events.ndjson``) as its message. ``received_at`` is ``now`` unless it is kept.
+
+        ``may_send`` raises InvalidEvent for what its sender has no business sending.
+        """
         index = self.catalog_at(now)
         try:
             event: Event | None = None if received_at_kept else quick_touch(fields, now, door)
@@ -62,6 +66,8 @@ class Intake:
             if len(error.detail) > DETAIL_LIMIT:  # it quotes what was sent
                 error.detail = error.detail[:DETAIL_LIMIT] + "…"
             raise
+        if may_send is not None:
+            may_send(event)
         index.check(event)
         return self.accept_record(event, traceparent)
 
