@@ -18,7 +18,7 @@ from console.probe import health
 from schemas.times import format_time, parse_time
 
 if TYPE_CHECKING:
-    from console.catalog_diff import Change
+    from schemas.catalog.diff import Change
     from schemas.catalog import CatalogLog
 
 READ_TIMEOUT_S = 15.0
@@ -56,7 +56,7 @@ def apply(data: Path | None, file: Path, dry_run: bool) -> None:
     kafka = installation.broker()
     log = read_catalog_log(kafka, READ_TIMEOUT_S)
     old = log.catalog(log.latest.version) if log.latest else None
-    from console.catalog_diff import diff
+    from schemas.catalog.diff import diff
 
     changes = diff(old, new)
     show_changes(changes)
@@ -101,7 +101,7 @@ def show(data: Path | None, at: str | None, number: int | None) -> None:
 @format_option("table", "json", "csv")
 def history(data: Path | None, form: str) -> None:
     """All versions: when each took effect, who applied it, what it changed."""
-    from console.catalog_diff import diff
+    from schemas.catalog.diff import diff
     from console.tables import print_rows
 
     log = read_log(data)

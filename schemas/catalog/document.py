@@ -15,6 +15,9 @@ from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from schemas.errors import CatalogInvalid, Problem
 
 Path = tuple[str | int, ...]
+DEPTH_LIMIT = 50
+ALIASED_NODES = 100_000
+"""Nodes that aliases may add to those that are written."""
 NULLS = {"", "~", "null", "Null", "NULL"}
 
 
@@ -31,6 +34,8 @@ class Document:
     file: str
     data: Any = None
     lines: dict[Path, int] = field(default_factory=dict)
+    nodes_left: int = 0
+    """Each node takes a character at least; only aliases make more of them, without end if nobody counts."""
 
     def line(self, path: Sequence[str | int]) -> int:
         """The line of the path, or of the nearest thing around it that is written in the file."""
@@ -47,18 +52,39 @@ def read_document(text: str, file: str) -> Document:
     """Parse YAML (JSON is YAML, too). CatalogInvalid with the line for what is not, and for a key written twice."""
     document = Document(file)
     try:
+        refuse_depth(text, document)
         node = yaml.compose(text, Loader=yaml.CSafeLoader)
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise CatalogInvalid([Problem(file, line, "(yaml)", error.problem or "not YAML")]) from None
     except yaml.YAMLError as error:
         raise CatalogInvalid([Problem(file, 1, "(yaml)", str(error).splitlines()[0])]) from None
+    except UnicodeEncodeError:
+        raise CatalogInvalid([Problem(file, 1, "(yaml)", "half a surrogate pair is no text")]) from None
+    document.nodes_left = len(text) + ALIASED_NODES
     document.data = read_node(node, (), document) if node is not None else {}
     return document
 
 
+def refuse_depth(text: str, document: Document) -> None:
+    """CatalogInvalid for what is nested too deeply: libyaml's composer recurses in C until the process crashes."""
+    depth = 0
+    for event in yaml.parse(text, Loader=yaml.CSafeLoader):
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+            if depth > DEPTH_LIMIT:
+                detail = f"nested more than {DEPTH_LIMIT} deep"
+                raise CatalogInvalid([Problem(document.file, event.start_mark.line + 1, "(yaml)", detail)])
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+
+
 def read_node(node: Node, path: Path, document: Document) -> Any:
-    document.lines[path] = node.start_mark.line + 1
+    line = node.start_mark.line + 1
+    document.nodes_left -= 1
+    if document.nodes_left < 0 or len(path) > DEPTH_LIMIT:
+        raise CatalogInvalid([Problem(document.file, line, "(yaml)", "its aliases (*name) repeat too much of it")])
+    document.lines[path] = line
     if isinstance(node, ScalarNode):
         return None if node.style is None and node.value in NULLS else node.value
     if isinstance(node, SequenceNode):
@@ -66,6 +92,9 @@ def read_node(node: Node, path: Path, document: Document) -> Any:
     assert isinstance(node, MappingNode)
     data: dict[str, Any] = {}
     for key_node, value_node in node.value:
+        if not isinstance(key_node, ScalarNode):
+            line = key_node.start_mark.line + 1
+            raise CatalogInvalid([Problem(document.file, line, path_text(path), "a field's name is plain text")])
         key = str(key_node.value)
         if key in data:
             problem = Problem(document.file, key_node.start_mark.line + 1, path_text((*path, key)), "is written twice")

@@ -94,3 +94,27 @@ def test_all_problems_come_at_once() -> None:
     with pytest.raises(CatalogInvalid) as caught:
         load_catalog(text)
     assert len(caught.value.problems) == 3
+
+
+REPEATED = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
+    f"a{n + 1}: &a{n + 1} [{', '.join([f'*a{n}'] * 10)}]\n" for n in range(8)
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[" * 200_000, "nested more than"),
+        ("- " * 100_000, "nested more than"),
+        ("{a: " * 100_000, "nested more than"),
+        (REPEATED, "repeat too much"),
+        ("a: &a [*a]", "repeat too much"),
+        ("? [a, b]\n: 1", "plain text"),
+        ('{"offers": [{"id": "\ud800"}]}', "surrogate"),
+        ("a: \x00", "control characters"),
+    ],
+    ids=["brackets", "dashes", "braces", "ten-to-the-ninth", "itself", "key", "surrogate", "null"],
+)
+def test_what_would_crash_or_never_end_is_refused(text: str, said: str) -> None:
+    with pytest.raises(CatalogInvalid, match=said):
+        load_catalog(text)

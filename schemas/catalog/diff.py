@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any, NamedTuple
 
-from schemas.catalog import Catalog
+from schemas.catalog.model import Catalog
 from schemas.times import DAY, HOUR, MINUTE, SECOND, format_time
 
 KINDS = {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from console.catalog_diff import Change, FieldChange, diff, duration_text
+from schemas.catalog.diff import Change, FieldChange, diff, duration_text
 from schemas.catalog import Catalog, load_catalog
 from schemas.times import DAY, HOUR
 
