@@ -29,7 +29,10 @@ CONVERSION_FIELDS = (
     "occurred_at",
     "ip",
     "user_agent",
+    "customer",
+    "status",
 )
+"""What a conversion link may set: an event's fields, ``customer`` (becomes ``customer_id``, hashed), ``status``."""
 
 CLICK_ALIASES: Mapping[str, str] = {
     **{name: name for name in CLICK_FIELDS},
@@ -39,6 +42,55 @@ CLICK_ALIASES: Mapping[str, str] = {
 }
 CONVERSION_ALIASES: Mapping[str, str] = {
     **{name: name for name in CONVERSION_FIELDS},
-    "transaction_id": "click_id",
+    "advertiser": "advertiser_id",
     "coupon": "promo_code",
+    "email": "customer",
+    "offer": "offer_id",
+    "program": "program_id",
+    "transaction_id": "click_id",
+    # TUNE
+    "adv_id": "advertiser_id",
+    "adv_sub": "adv1",
+    "adv_sub1": "adv1",
+    "adv_sub2": "adv2",
+    "adv_sub3": "adv3",
+    "adv_sub4": "adv4",
+    "adv_sub5": "adv5",
+    "goal_id": "goal",
+    "goal_name": "goal",
+    "session_ip": "ip",
+    # Everflow
+    "adv_event_id": "goal",
+    "coupon_code": "promo_code",
+    "event_id": "goal",
+    "oid": "offer_id",
+    # Keitaro
+    "revenue": "amount",
+    "sub_id_1": "adv1",
+    "sub_id_2": "adv2",
+    "sub_id_3": "adv3",
+    "sub_id_4": "adv4",
+    "sub_id_5": "adv5",
+    "subid": "click_id",
+    "tid": "order_id",
+    # Voluum
+    "cid": "click_id",
+    "clickid": "click_id",
+    "et": "goal",
+    "param1": "adv1",
+    "param2": "adv2",
+    "param3": "adv3",
+    "param4": "adv4",
+    "param5": "adv5",
+    "payout": "amount",
+    "txid": "order_id",
+    # CAKE, whose one-letter names are taken from servers only: in a browser they are what defeats a cache
+    "e": "goal",
+    "ecco": "promo_code",
+    "o": "offer_id",
+    "p": "amount",
+    "r": "click_id",
+    "reqid": "click_id",
+    "t": "order_id",
 }
+"""``payout`` and ``revenue`` are what trackers call the amount that an advertiser reports to them."""
