@@ -49,13 +49,41 @@ class Metrics:
         self.not_acknowledged = Counter(
             "accredit_ingest_messages_not_acknowledged", "Messages that Kafka did not confirm", registry=registry
         )
-        # Grows while Kafka is slow; at its limit senders get 503.
+        # Grows while Kafka is slow; soon the spool takes over.
         self.publisher_queued = Gauge(
             "accredit_ingest_publisher_queued", "Messages waiting for Kafka", registry=registry
         )
-        # Each one is a message that found the queue full.
+        # Each one was a 503, or a visit that went on uncounted: the spool is full.
         self.publisher_full = Counter(
-            "accredit_ingest_publisher_full", "Messages that found no room in the queue", registry=registry
+            "accredit_ingest_publisher_full", "Messages that found no room in the spool", registry=registry
+        )
+        # Any of these is a click or view that nobody will ever see: the spool was full, the visitor went on.
+        self.lost = Counter(
+            "accredit_ingest_events_lost", "Visits redirected without their event being kept", ["door"], registry=registry
+        )
+        # 1 while events go to the spool: Kafka is slow or away, or what it missed is being sent.
+        self.spooling = Gauge("accredit_ingest_spooling", "1 while events go to the spool", registry=registry)
+        # Against `spool.limit_mb`: how long Kafka may still be away.
+        self.spool_bytes = Gauge("accredit_ingest_spool_bytes", "Bytes in the spool", registry=registry)
+        self.spool_events = Gauge("accredit_ingest_spool_events", "Messages of the spool not sent", registry=registry)
+        # Keeps growing when draining is stuck; back to 0 when Kafka has caught up.
+        self.spool_oldest = Gauge(
+            "accredit_ingest_spool_oldest_seconds", "Age of the oldest message not sent", registry=registry
+        )
+        self.spool_written = Counter("accredit_ingest_spool_written", "Messages synced to the spool", registry=registry)
+        self.spool_drained = Counter(
+            "accredit_ingest_spool_drained", "Messages of the spool that Kafka has", registry=registry
+        )
+        # Any of these was answered with a 503: a full or failing disk.
+        self.spool_failed = Counter(
+            "accredit_ingest_spool_failed", "Messages that could not be written to the spool", registry=registry
+        )
+        # Many messages for one sync: group commit at work under load.
+        self.spool_synced = Histogram(
+            "accredit_ingest_spool_sync_messages",
+            "Messages that one fsync made durable",
+            buckets=(1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 5_000),
+            registry=registry,
         )
         # Differs between workers for a moment after an apply, never for long.
         self.catalog_version = Gauge(
