@@ -8,6 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 CLICK_FIELDS = ("partner_id", "source", "sub1", "sub2", "sub3", "sub4", "sub5", "promo_code")
+CLICK_TARGETS = (*CLICK_FIELDS, "offer_id", "url", "aff_click_id")
+"""What a name on a link may stand for: a field of the click, the offer (on ``/aff_c``), the deep link, or the partner's
+own id of the click, which is kept in ``params``."""
+SUBS = range(1, 6)
 CONVERSION_FIELDS = (
     "click_id",
     "advertiser_id",
@@ -35,11 +39,48 @@ CONVERSION_FIELDS = (
 """What a conversion link may set: an event's fields, ``customer`` (becomes ``customer_id``, hashed), ``status``."""
 
 CLICK_ALIASES: Mapping[str, str] = {
-    **{name: name for name in CLICK_FIELDS},
+    **{name: name for name in CLICK_TARGETS},
+    # ours, short
     "partner": "partner_id",
-    "aff_id": "partner_id",
     "pid": "partner_id",
+    "offer": "offer_id",
+    "coupon": "promo_code",
+    # TUNE (HasOffers); offer_id, source, url and aff_click_id are named as here
+    "aff_id": "partner_id",
+    "affiliate_id": "partner_id",
+    "aff_sub": "sub1",
+    **{f"aff_sub{n}": f"sub{n}" for n in SUBS},
+    # Everflow; sub1…sub5 and url are named as here
+    "affid": "partner_id",
+    "oid": "offer_id",
+    "source_id": "source",
+    # CAKE; its creative (c) is kept in params
+    "a": "partner_id",
+    **{f"s{n}": f"sub{n}" for n in SUBS},
+    "ckmrdr": "url",
+    # Keitaro
+    **{f"sub_id_{n}": f"sub{n}" for n in SUBS},
+    "sub_id": "sub1",
+    "external_id": "aff_click_id",
+    # Voluum
+    **{f"var{n}": f"sub{n}" for n in SUBS},
+    "externalid": "aff_click_id",
+    "external-id": "aff_click_id",
 }
+"""Everything else (``utm_…``, ``gclid``, ``fbclid``, ``msclkid``, ``ttclid``, …) is kept in ``params`` by its name."""
+
+MACROS: Mapping[str, str] = {
+    **{name: name for name in ("transaction_id", "offer_id", *CLICK_FIELDS)},
+    **{name: name for name in ("country", "device", "os", "browser", "timestamp")},
+    "click_id": "transaction_id",
+    "affiliate_id": "partner_id",
+    "aff_id": "partner_id",
+    "country_code": "country",
+    "aff_sub": "sub1",
+    **{f"aff_sub{n}": f"sub{n}" for n in SUBS},
+}
+"""Macros of landing pages: TUNE's names, too. Any other name is that of a parameter on the link, like ``{gclid}``."""
+
 CONVERSION_ALIASES: Mapping[str, str] = {
     **{name: name for name in CONVERSION_FIELDS},
     "advertiser": "advertiser_id",

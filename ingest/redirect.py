@@ -1,126 +1,156 @@
-"""Tracking links: ``GET|HEAD /c/{offer_id}?partner=…``. The click is in Kafka before the visitor goes on."""
+"""Tracking links: ``/c/{offer_id}?partner=…``, TUNE's ``/aff_c?offer_id=…&aff_id=…``, short links ``/l/{slug}``.
+
+The click is durable before the visitor goes on. A visitor is never the one to suffer: where a page is known they get
+there, whatever is wrong with the link, and what could not be recorded is a dead letter or counted as lost.
+"""
 
 from __future__ import annotations
 
 from http import HTTPStatus
 
-from ingest.catalog_index import OfferEntry, unknown
-from ingest.cookies import SessionCookie
+import structlog
+
+from ingest.catalog_index import CatalogIndex, OfferEntry, unknown
 from ingest.door import DoorContext, request_line
-from ingest.http import Answer, HeaderList, Scope, address_of, host_of, problem, refusal_of, traceparent_of
-from ingest.invalid import invalid_reason
-from ingest.query import clean, parse_query, split_known
+from ingest.errors import PublisherFull, Refusal
+from ingest.http import NO_STORE, Answer, HeaderList, Scope, refusal_of, traceparent_of
+from ingest.landing import LandingUrl
+from ingest.pages import sorry
+from ingest.previews import is_uncounted
+from ingest.qr import qr_answer
+from ingest.seldom import Seldom
+from ingest.touches import Asked, Touches
 from schemas.errors import InvalidEvent
-from schemas.ids import new_session_id, session_key
 from schemas.records import Click
 
+log = structlog.get_logger(__name__)
+
 DOOR = "redirect"
+LINK_DOOR = "short_link"
 PREFIX = "/c/"
-ID_LIMIT = 256
-SESSION_ENTROPY = 10
-CLICK_ENTROPY = 6
+LINK_PREFIX = "/l/"
 REFERRER_POLICY = ("referrer-policy", "strict-origin-when-cross-origin")
-NO_STORE = ("cache-control", "no-store")
 
 
 class RedirectDoor:
-    """Records a click and answers 302. HEAD goes to the same place without being counted."""
+    """Records a click and answers 302. HEAD, prefetches and previews go to the same place without being counted."""
 
     methods = ("GET", "HEAD")
 
     def __init__(self, context: DoorContext) -> None:
         self._context = context
-        self._cookie = SessionCookie(context.settings)
-        self._aliases = context.settings.click_aliases
+        self._touches = Touches(context)
+        self._said = Seldom()
+        self._base_url = context.settings.config.links.base_url
 
-    async def __call__(self, scope: Scope) -> Answer:
-        context = self._context
-        now = context.now()
-        given, others = split_known(parse_query(scope.query_string), self._aliases)
-        fields = {name: text for name, value in given.items() if (text := clean(value)) is not None}
-        counted = scope.method != "HEAD"
-        try:
-            entry = self._offer(scope.path[len(PREFIX) :], now)
-            partner_id = partner_of(fields)
-        except InvalidEvent as error:
-            return await self._refuse(error, scope, now, counted)
-        if not counted:
-            return moved(self._location(entry, now, fields, None), [])
-        headers = scope.headers
-        sid = self._cookie.read(headers.get_all("cookie")) or new_session_id(now, context.entropy(SESSION_ENTROPY))
-        advertiser_id = entry.offer.advertiser_id
-        click_id = context.intake.keys.mint(session_key(sid), now, advertiser_id, context.entropy(CLICK_ENTROPY))
-        agent = header_text(headers.get("user-agent"))
-        click = Click(
-            click_id,
-            now,
-            now,
-            "click",
-            partner_id,
-            entry.offer.id,
-            invalid_reason(agent),
-            None,
-            sid,
-            fields.get("source"),
-            fields.get("sub1"),
-            fields.get("sub2"),
-            fields.get("sub3"),
-            fields.get("sub4"),
-            fields.get("sub5"),
-            promo_code=fields.get("promo_code"),
-            referrer=header_text(headers.get("referer")),
-            user_agent=agent,
-            ip=address_of(scope),
-            params=cleaned(others),
-            door=DOOR,
-        )
-        await context.publish(context.intake.accept_record(click, traceparent_of(scope)), DOOR)
-        location = self._location(entry, now, fields, click_id)
-        return moved(location, [("set-cookie", self._cookie.write(sid, scope.scheme, host_of(scope)))])
+    async def by_path(self, scope: Scope) -> Answer:
+        """``/c/{offer_id}``"""
+        now = self._context.now()
+        index = self._context.intake.catalog_at(now)
+        asked = self._touches.asked(scope.query_string)
+        return await self._follow(scope, now, index, scope.path[len(PREFIX) :], asked, DOOR)
 
-    def _offer(self, offer_id: str, now: int) -> OfferEntry:
-        entry = self._context.intake.catalog_at(now).offers.get(offer_id)
+    async def by_query(self, scope: Scope) -> Answer:
+        """``/aff_c?offer_id=…``"""
+        now = self._context.now()
+        index = self._context.intake.catalog_at(now)
+        asked = self._touches.asked(scope.query_string)
+        return await self._follow(scope, now, index, asked.offer_id or "", asked, DOOR)
+
+    async def by_slug(self, scope: Scope) -> Answer:
+        """``/l/{slug}``, and its QR code under ``/l/{slug}.svg`` and ``.png``."""
+        now = self._context.now()
+        index = self._context.intake.catalog_at(now)
+        slug, _, kind = scope.path[len(LINK_PREFIX) :].partition(".")
+        entry = index.link(slug, now)
+        if entry is not None and kind:
+            return await qr_answer(scope, self._base_url, entry.link.slug, kind)
         if entry is None:
-            raise unknown("offer", offer_id)
-        return entry
+            shown = scope.path[len(LINK_PREFIX) :][:64]
+            return await self._nowhere(
+                InvalidEvent("UNKNOWN_LINK", "slug", f"no link {shown!r}"), scope, now, LINK_DOOR
+            )
+        link = entry.link
+        asked = self._touches.asked(scope.query_string)
+        if not entry.active(now):
+            error = InvalidEvent("LINK_NOT_ACTIVE", "slug", f"link {link.slug!r} is not in force now")
+            offer = index.offers[link.offer_id]
+            answer = None if offer.fallback is None else self._moved(offer.fallback, offer, asked, now, None)
+            return await self._nowhere(error, scope, now, LINK_DOOR, answer)
+        # What the link says of itself goes before what somebody appended to it.
+        fields, params = {**asked.fields, **entry.fields}, {**asked.params, "link": link.slug}
+        asked = asked._replace(fields=fields, params=params, url=link.url or asked.url)
+        return await self._follow(scope, now, index, link.offer_id, asked, LINK_DOOR)
 
-    def _location(self, entry: OfferEntry, now: int, fields: dict[str, str], click_id: str | None) -> str:
+    async def _follow(
+        self, scope: Scope, now: int, index: CatalogIndex, offer_id: str, asked: Asked, door: str
+    ) -> Answer:
+        entry = index.offers.get(offer_id)
+        if entry is None:
+            return await self._nowhere(unknown("offer", offer_id), scope, now, door)
+        page = entry.destination(now, asked.url)
+        click: Click | None = None
+        headers: HeaderList = []
+        if not is_uncounted(scope):
+            context = self._context
+            try:
+                click, headers = self._touches.take("click", door, scope, now, index, entry, asked)
+                accepted = context.intake.accept_record(click, traceparent_of(scope))
+            except InvalidEvent as error:
+                click, headers = None, []
+                await self._keep(error, scope, now, door)
+            else:
+                try:
+                    await context.publish(accepted, door)
+                except PublisherFull:
+                    self._lose(door)
+        if page is None:
+            detail = "the offer is not active, and it has no fallback page"
+            return with_headers(sorry(scope, Refusal(HTTPStatus.NOT_FOUND, "OFFER_INACTIVE", detail)), headers)
+        return with_headers(self._moved(page, entry, asked, now, click), headers)
+
+    def _moved(self, page: LandingUrl, entry: OfferEntry, asked: Asked, now: int, click: Click | None) -> Answer:
+        """302 to the page, its macros filled in. What a click would say is empty where there is none."""
         values: dict[str, str | None] = {
-            **fields,
-            "transaction_id": click_id,
+            **asked.fields,
+            "transaction_id": None,
             "offer_id": entry.offer.id,
-            "affiliate_id": fields.get("partner_id"),
+            "country": None,
+            "device": None,
+            "os": None,
+            "browser": None,
             "timestamp": str(now // 1_000),
         }
-        return entry.destination(now).fill(values)
+        if click is not None:
+            values["transaction_id"] = click.click_id
+            values["country"] = click.country
+            values["device"] = click.device
+            values["os"] = click.os
+            values["browser"] = click.browser
+        return Answer(302, [("location", page.fill(values, asked.params)), NO_STORE, REFERRER_POLICY])
 
-    async def _refuse(self, error: InvalidEvent, scope: Scope, now: int, counted: bool) -> Answer:
-        # Here the offer is the resource; on the other doors it is a field.
-        status = HTTPStatus.NOT_FOUND if error.reason == "UNKNOWN_OFFER" else None
-        if not counted:
-            return problem(refusal_of(error, status))
-        return await self._context.refuse(error, request_line(scope), now=now, door=DOOR, status=status)
+    async def _nowhere(
+        self, error: InvalidEvent, scope: Scope, now: int, door: str, answer: Answer | None = None
+    ) -> Answer:
+        """A link that leads to no offer: kept as a dead letter, and the visitor is told, or sent to ``answer``."""
+        if not is_uncounted(scope):
+            await self._keep(error, scope, now, door)
+        return answer or sorry(scope, refusal_of(error, HTTPStatus.NOT_FOUND))
+
+    async def _keep(self, error: InvalidEvent, scope: Scope, now: int, door: str) -> None:
+        try:
+            await self._context.refuse(error, request_line(scope), now=now, door=door)
+        except PublisherFull:
+            self._lose(door)
+
+    def _lose(self, door: str) -> None:
+        """No room is left to keep it, and the visitor goes on: what is lost is counted, and said."""
+        self._context.metrics.lost.labels(door).inc()
+        if times := self._said.due():
+            log.error("visits_not_recorded", door=door, times=times, reason="the spool is full")
 
 
-def partner_of(fields: dict[str, str]) -> str:
-    """The partner; one that the catalog does not know is taken too, crediting then says NO_CONTRACT."""
-    partner_id = fields.get("partner_id")
-    if partner_id is None:
-        raise InvalidEvent("MISSING_FIELD", "partner_id", "is required: add partner=ID to the link")
-    if len(partner_id) > ID_LIMIT:
-        raise InvalidEvent("INVALID_FIELD", "partner_id", f"has more than {ID_LIMIT} characters")
-    return partner_id
-
-
-def header_text(value: str | None) -> str | None:
-    return None if value is None else clean(value)
-
-
-def cleaned(params: dict[str, str]) -> dict[str, str]:
-    """What we have no field for, as a record may keep it."""
-    pairs = ((clean(name), clean(value)) for name, value in params.items())
-    return {name: value for name, value in pairs if name is not None and value is not None}
-
-
-def moved(location: str, headers: HeaderList) -> Answer:
-    return Answer(302, [("location", location), NO_STORE, REFERRER_POLICY, *headers])
+def with_headers(answer: Answer, headers: HeaderList) -> Answer:
+    if headers:
+        answer.headers.extend(headers)
+    return answer

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ingest.aliases import CLICK_ALIASES, CONVERSION_ALIASES
 from ingest.config import IngestConfig
 from schemas.ids import ClickIdKeys
 
@@ -29,11 +27,6 @@ class IngestSettings:
     config: IngestConfig = field(default_factory=IngestConfig)
     """What the operator's file says."""
 
-    cookie_name: str = "accredit_sid"
-    cookie_secure: bool = True
-    """``Secure; SameSite=None``, except over plain http to a loopback name; False: ``SameSite=Lax`` everywhere."""
-    cookie_max_age_s: int = 90 * 86_400
-
     ack_timeout_s: float = 30.0
     """How long a sender waits for Kafka before it gets a 503. Kafka itself is tried for ``delivery_timeout_s``."""
     delivery_timeout_s: float = 120.0
@@ -52,6 +45,3 @@ class IngestSettings:
     body_timeout_s: float = 30.0
     stop_timeout_s: int = 4
     """How long requests in flight may take to finish after SIGTERM."""
-
-    click_aliases: Mapping[str, str] = field(default_factory=lambda: CLICK_ALIASES)
-    conversion_aliases: Mapping[str, str] = field(default_factory=lambda: CONVERSION_ALIASES)

@@ -6,9 +6,10 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
 from schemas.catalog.document import Document
-from schemas.catalog.model import Catalog, Dated
+from schemas.catalog.model import Catalog, Dated, Link, Offer
 from schemas.errors import Problem
 from schemas.times import format_time
+from schemas.urls import DeepLinkHosts
 
 
 def check_references(catalog: Catalog, document: Document) -> list[Problem]:
@@ -63,11 +64,25 @@ def check_references(catalog: Catalog, document: Document) -> list[Problem]:
     for i, code in enumerate(catalog.promo_codes):
         known(code.partner_id, partners, "partner", "promo_codes", i, "partner_id")
         known(code.program_id, programs, "program", "promo_codes", i, "program_id")
+    by_id = {offer.id: offer for offer in catalog.offers}
+    for i, link in enumerate(catalog.links):
+        known(link.partner_id, partners, "partner", "links", i, "partner_id")
+        known(link.offer_id, offers, "offer", "links", i, "offer_id")
+        linked = by_id.get(link.offer_id)
+        if linked is not None and not on_its_hosts(link, linked):
+            allowed = ", ".join(linked.deep_link_domains) or "none"
+            detail = f"is not on one of the deep_link_domains of offer {linked.id!r}, which are: {allowed}"
+            problems.append(document.problem(("links", i, "url"), detail))
     return problems
 
 
+def on_its_hosts(link: Link, offer: Offer) -> bool:
+    """Whether a short link stays where the offer's deep links may go."""
+    return link.url is None or DeepLinkHosts(offer.deep_link_domains).read(link.url) is not None
+
+
 def check_overlaps(catalog: Catalog, document: Document) -> list[Problem]:
-    """Contracts of one partner and scope, or owners of one code, that are in force at the same time."""
+    """Contracts of one partner and scope, or owners of one code or slug, that are in force at the same time."""
     contracts: dict[tuple[str, ...], list[tuple[int, Dated, str]]] = defaultdict(list)
     for i, contract in enumerate(catalog.contracts):
         scope = ("offer", contract.offer_id) if contract.offer_id else ("program", contract.program_id or "")
@@ -75,9 +90,12 @@ def check_overlaps(catalog: Catalog, document: Document) -> list[Problem]:
     codes: dict[tuple[str, ...], list[tuple[int, Dated, str]]] = defaultdict(list)
     for i, code in enumerate(catalog.promo_codes):
         codes[(code.program_id, code.folded)].append((i, code, f"code {code.code!r} of {code.partner_id!r}"))
+    links: dict[tuple[str, ...], list[tuple[int, Dated, str]]] = defaultdict(list)
+    for i, link in enumerate(catalog.links):
+        links[(link.slug,)].append((i, link, f"link {link.slug!r} of {link.partner_id!r}"))
     return [
         problem
-        for section, groups in (("contracts", contracts), ("promo_codes", codes))
+        for section, groups in (("contracts", contracts), ("promo_codes", codes), ("links", links))
         for group in groups.values()
         for problem in overlaps(section, group, document)
     ]

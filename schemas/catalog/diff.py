@@ -15,6 +15,7 @@ KINDS = {
     "partners": "partner",
     "contracts": "contract",
     "promo_codes": "promo code",
+    "links": "link",
 }
 TIMES = {"from", "until"}
 DURATIONS = {"window", "impression_window", "min_time", "hold"}
@@ -67,6 +68,9 @@ def entries(catalog: Catalog, section: str) -> dict[str, dict[str, str]]:
         if section == "promo_codes":  # the same code may have another owner from a date on (RULES R50)
             name = f"{entry.code} of {entry.program_id} from {format_time(entry.starts_at)}"
             fields = {field: fields[field] for field in fields if field not in ("code", "program_id", "from")}
+        elif section == "links":  # a slug may be handed on, too
+            name = f"{entry.slug} from {format_time(entry.starts_at)}" if entry.starts_at else entry.slug
+            fields = {field: fields[field] for field in fields if field not in ("slug", "from")}
         else:
             name = fields.pop("id")
         named[name] = {field: value_text(field, value) for field, value in fields.items()}

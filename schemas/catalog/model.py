@@ -13,6 +13,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from schemas.money import MINOR_UNITS, parse_amount
 from schemas.times import format_time, parse_duration, parse_time
+from schemas.urls import check_page_url, read_domain
 
 CreditGroup = Literal["preferred", "default", "non_preferred"]
 
@@ -65,6 +66,14 @@ Duration = Annotated[int, BeforeValidator(to_duration)]
 Money = Annotated[Decimal, BeforeValidator(to_decimal)]
 Percent = Annotated[Decimal, BeforeValidator(to_percent)]
 Country = Annotated[str, StringConstraints(pattern=r"^[A-Za-z]{2}$", to_upper=True)]
+PageUrl = Annotated[str, AfterValidator(check_page_url)]
+Domain = Annotated[str, StringConstraints(strip_whitespace=True), AfterValidator(read_domain)]
+Slug = Annotated[
+    str, StringConstraints(strip_whitespace=True, pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$", to_lower=True)
+]
+LinkText = Annotated[
+    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=1024, pattern=r"^[^\x00-\x1f\x7f]+$")
+]
 
 
 class Entry(BaseModel):
@@ -108,7 +117,7 @@ class Program(Entry):
     id: Id
     name: str | None = None
     foreign_code: Literal["touches", "invalid"] = "touches"
-    fallback_url: str | None = None
+    fallback_url: PageUrl | None = None
 
 
 class Advertiser(Entry):
@@ -135,9 +144,9 @@ class Offer(Entry):
     name: str | None = None
     advertiser_id: Id
     program_id: Id | None = None
-    landing_url: str
-    deep_link_domains: tuple[str, ...] = ()
-    fallback_url: str | None = None
+    landing_url: PageUrl
+    deep_link_domains: tuple[Domain, ...] = ()
+    fallback_url: PageUrl | None = None
     status: tuple[OfferStatus, ...] = ()
     window: Duration | None = None
     revenue: tuple[Rate, ...] = ()
@@ -213,6 +222,26 @@ class PromoCode(Dated):
         return self.code.casefold()
 
 
+class Link(Dated):
+    """A short link, ``/l/{slug}``: a partner and an offer, and what its clicks say of themselves.
+
+    Upper and lower case are the same slug: people type them from a poster. Without ``from`` it has always been there.
+    ``url`` is a deep link, on one of the offer's ``deep_link_domains``.
+    """
+
+    slug: Slug
+    partner_id: Id
+    offer_id: Id
+    starts_at: Time = Field(default=0, alias="from")
+    url: str | None = None
+    source: LinkText | None = None
+    sub1: LinkText | None = None
+    sub2: LinkText | None = None
+    sub3: LinkText | None = None
+    sub4: LinkText | None = None
+    sub5: LinkText | None = None
+
+
 class Catalog(Entry):
     """Everything. References between the parts are checked by ``schemas.catalog.check``."""
 
@@ -221,3 +250,4 @@ class Catalog(Entry):
     partners: tuple[Partner, ...] = ()
     contracts: tuple[Contract, ...] = ()
     promo_codes: tuple[PromoCode, ...] = ()
+    links: tuple[Link, ...] = ()
