@@ -1,142 +1,186 @@
-"""`accredit load`: events from a file of NDJSON into Kafka, with progress; on request until all can be queried."""
+"""`accredit load`: events from a file into Kafka, resumable, with progress; on request until all can be queried."""
 
 from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING
 
 import click
 
-from console.installation import Installation
 from console.options import data_option, running
 
 if TYPE_CHECKING:
-    from rich.progress import Progress, TaskID
-
+    from console.installation import Installation
+    from console.load_view import LoadView
     from ingest.load import LoadResult
+    from ingest.loading.mapping import ColumnMapping
+    from ingest.loading.progress import Progress
+    from ingest.loading.source import Form, Source
 
 WAIT_S = 600
+INTERRUPTED = 130
 
 
 @click.command()
 @data_option
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path))
+@click.option(
+    "--mapping",
+    "mapping_path",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="YAML: which column is which field.",
+)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(("ndjson", "csv", "parquet")),
+    help="What is in FILE. [default: by its name; else ndjson]",
+)
+@click.option("--dry-run", is_flag=True, help="Show the first events as they would be loaded, and load nothing.")
+@click.option("--restart", is_flag=True, help="Load all of it, whatever an earlier, killed load has done already.")
 @click.option("--wait", is_flag=True, help="Return when all that follows from the file can be queried.")
 @click.option(
     "--timeout", "timeout_s", type=float, default=WAIT_S, show_default=True, help="Seconds that --wait waits."
 )
 @click.option("--keep-received-at", is_flag=True, help="Keep the events' received_at: restore an export.")
-@click.option("--strict", is_flag=True, help="Exit with 1 when a line was refused.")
-def load(data: Path | None, file: Path, wait: bool, timeout_s: float, keep_received_at: bool, strict: bool) -> None:
-    """Load events from FILE, one JSON object a line; - reads standard input.
+@click.option("--strict", is_flag=True, help="Exit with 1 when a row was refused.")
+def load(
+    data: Path | None,
+    file: Path,
+    mapping_path: Path | None,
+    form: Form | None,
+    dry_run: bool,
+    restart: bool,
+    wait: bool,
+    timeout_s: float,
+    keep_received_at: bool,
+    strict: bool,
+) -> None:
+    """Load events from FILE: NDJSON (one event a line), CSV or Parquet; - reads NDJSON from standard input.
 
     \b
         accredit load events.ndjson --wait
+        accredit load orders.csv --mapping orders.yaml --dry-run
+        accredit load clicks.parquet
         zcat export.ndjson.gz | accredit load - --keep-received-at
 
-    Each line is checked as POST /v1/events checks it. What is refused is printed with its line and reason and kept as
-    a dead letter with its original bytes; the rest goes on. Loading a file again changes no credit: the same events
-    are the same. Exits with 0 when every line is in Kafka, as an event or as a dead letter.
+    gzip and zstd are read as they are. A CSV file begins with the names of its columns. Columns bear our names, or a
+    mapping says which is which:
+
+    \b
+        type: conversion
+        columns: {Order No: order_id, Total: amount, Bought: occurred_at, Remarks: null}
+        constants: {advertiser_id: shop, goal: sale}
+        defaults: {currency: EUR}
+        times: {format: "%d.%m.%Y %H:%M", timezone: Europe/Berlin}
+
+    Each row is checked as POST /v1/events checks it. What is refused is printed with its line and reason and kept as
+    a dead letter with the original row; the rest goes on. A load that was interrupted or killed goes on where Kafka
+    had acknowledged it when the same command is given again. Loading a file twice changes no credit: the same events
+    are the same. Exits with 0 when every row is in Kafka, as an event or as a dead letter.
     """
-    installation = running(data)
-    kafka = installation.broker()
-    with progress() as bars:
-        result, seconds = load_into(installation, kafka, file, keep_received_at, bars)
-        show(result, file, seconds)
-        if wait:
-            wait_for_all(kafka, timeout_s, bars)
+    from console.load_view import load_view, show, show_preview, wait_for_all
+    from ingest.loading.mapping import read_mapping
+    from ingest.loading.preview import preview
+    from ingest.loading.source import opened
+
+    mapping = read_mapping(mapping_path)
+    with opened(file, form, mapping) as source:
+        mapped = mapping if mapping_path is not None or source.form != "ndjson" else None
+        if dry_run:
+            show_preview(preview(source.rows(0), mapped), file)
+            return
+        if mapped is not None and source.identity is not None:
+            refuse_misread(file, form, mapped)
+        installation = running(data)
+        kafka = installation.broker()
+        with load_view(source) as view:
+            try:
+                result, seconds = load_into(installation, kafka, source, file, mapped, restart, keep_received_at, view)
+            except KeyboardInterrupt:
+                click.echo("interrupted; the same command goes on from what Kafka has acknowledged", err=True)
+                sys.exit(INTERRUPTED)
+            show(result, file, seconds)
+            if wait:
+                wait_for_all(kafka, timeout_s, view)
     if strict and result.rejected:
         sys.exit(1)
 
 
+def refuse_misread(file: Path, form: Form | None, mapping: ColumnMapping) -> None:
+    """FileUnreadable when none of the first rows is an event: the mapping is wrong, not twenty rows by chance."""
+    from ingest.errors import FileUnreadable
+    from ingest.loading.preview import preview
+    from ingest.loading.source import opened
+
+    with opened(file, form, mapping) as source:
+        found = preview(source.rows(0), mapping)
+    problems = [row.problem for row in found if row.problem is not None]
+    if problems and len(problems) == len(found):
+        raise FileUnreadable(
+            f"nothing was loaded: none of the first {len(found)} rows of {file} is an event "
+            f"({problems[0].reason}: {problems[0]}). See them with --dry-run, and mend the mapping."
+        )
+
+
 def load_into(
-    installation: Installation, kafka: str, file: Path, keep: bool, bars: Progress
+    installation: Installation,
+    kafka: str,
+    source: Source,
+    file: Path,
+    mapping: ColumnMapping | None,
+    restart: bool,
+    keep: bool,
+    view: LoadView,
 ) -> tuple[LoadResult, float]:
-    """Load the file with a bar of its bytes, or a moving one where its size is not known; how many seconds it took."""
+    """Load what is left of the file; how many seconds it took. AlreadyLoading, and what ``load_file`` raises."""
     from console.keys import load_keys
     from ingest.bulk_publisher import BulkPublisher
-    from ingest.load import intake_now, load_file, read_lines
+    from ingest.load import intake_now, load_file
+    from ingest.loading.progress import Progress, ProgressFile
 
     intake = intake_now(kafka, load_keys(installation.data))
-    size = None if str(file) == "-" else file.stat().st_size
-    bar = bars.add_task("load", total=size, done="")
     began = time.monotonic()
 
-    def advance(lines: int, read: int) -> None:
-        rate = lines / max(time.monotonic() - began, 1e-9)
-        bars.update(bar, completed=read, done=f"{lines:,} lines, {rate:,.0f}/s")
+    def loaded(done: Progress, kept: ProgressFile | None) -> LoadResult:
+        with BulkPublisher(kafka) as publisher:
+            return load_file(
+                source.rows(done.number),
+                publisher,
+                intake,
+                mapping=mapping,
+                received_at_kept=keep,
+                done=done,
+                on_progress=view.advance,
+                on_checkpoint=None if kept is None else lambda progress: kept.write(progress, str(file.absolute())),
+            )
 
-    with opened(file) as stream, BulkPublisher(kafka) as publisher:
-        result = load_file(read_lines(stream), publisher, intake, received_at_kept=keep, on_progress=advance)
-        return result, time.monotonic() - began
-
-
-@contextmanager
-def opened(file: Path) -> Iterator[BinaryIO]:
-    """The file, or standard input."""
-    if str(file) == "-":
-        yield sys.stdin.buffer
-        return
-    with file.open("rb") as stream:
-        yield stream
-
-
-@contextmanager
-def progress() -> Iterator[Progress]:
-    """Bars on stderr while it is a terminal, nothing otherwise."""
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-
-    console = Console(stderr=True)
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[done]}"))
-    with Progress(*columns, TimeElapsedColumn(), console=console, disable=not console.is_terminal) as bars:
-        yield bars
+    if source.identity is None:
+        return loaded(Progress(), None), time.monotonic() - began
+    read_as = [cluster_of(kafka), repr(mapping), str(keep)]
+    kept = ProgressFile(installation.data / "loads", source.identity(read_as))
+    with kept.held():
+        done = (None if restart else kept.read()) or Progress()
+        if done.number:
+            rows = done.kinds.total() + done.reasons.total()
+            click.echo(f"going on after {rows:,} rows that are in Kafka already; --restart loads them again", err=True)
+        view.begin(done.number)
+        result = loaded(done, kept)
+        kept.remove()
+    return result, time.monotonic() - began
 
 
-def show(result: LoadResult, file: Path, seconds: float) -> None:
-    """What went in; what was refused, with file, line and reason; the counts of reasons."""
-    kinds = ", ".join(f"{count:,} {kind}{'' if count == 1 else 's'}" for kind, count in sorted(result.kinds.items()))
-    rate = result.lines / max(seconds, 1e-9)
-    click.echo(f"accepted {result.accepted:,} ({kinds or 'nothing'}) in {seconds:.1f} s, {rate:,.0f} lines/s")
-    if not result.rejected:
-        return
-    reasons = ", ".join(f"{count:,} {reason}" for reason, count in sorted(result.reasons.items()))
-    click.secho(
-        f"refused {result.rejected:,} ({reasons}); each is a dead letter with its original", fg="yellow", err=True
-    )
-    for problem in result.first_problems:
-        field = f"{problem.field}: " if problem.field else ""
-        click.echo(f"  {file}:{problem.line}: {problem.reason}: {field}{problem.detail}", err=True)
-    if len(result.first_problems) < result.rejected:
-        more = result.rejected - len(result.first_problems)
-        click.echo(f"  … and {more:,} more; see table dead_letters in ClickHouse", err=True)
+def cluster_of(kafka: str) -> str:
+    """The cluster's own id, which stays when its address changes. BrokerUnreachable."""
+    from confluent_kafka import KafkaException
 
+    from console.errors import BrokerUnreachable
+    from console.topics import TIMEOUT_S, admin_client
 
-def wait_for_all(kafka: str, timeout_s: float, bars: Progress) -> None:
-    """Wait, with a bar per stage, or a line per stage where there is no terminal."""
-    from console.lag import Broker
-    from console.wait import Waiter
-
-    stages: dict[str, TaskID] = {}
-    began = time.monotonic()
-
-    def told(stage: str, left: int, first: int) -> None:
-        if stage not in stages:
-            stages[stage] = bars.add_task(f"wait: {stage}", total=first, done="")
-            if bars.disable:
-                click.echo(f"waiting for {stage}: {left:,} records to do", err=True)
-        bars.update(stages[stage], completed=first - left, done=f"{left:,} records to do" if left else "done")
-
-    troubles: set[str] = set()
-
-    def trouble(reason: str) -> None:
-        if reason not in troubles:
-            troubles.add(reason)
-            bars.console.print(f"waiting: {reason}", style="yellow", highlight=False)
-
-    Waiter(Broker(kafka), timeout_s, told, trouble).until_queryable()
-    click.echo(f"all of it can be queried, after {time.monotonic() - began:.1f} s more")
+    try:
+        return str(admin_client(kafka).list_topics(timeout=TIMEOUT_S).cluster_id)
+    except KafkaException as error:
+        raise BrokerUnreachable(kafka, str(error.args[0].str())) from error

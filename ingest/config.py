@@ -11,13 +11,23 @@ from pathlib import Path
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from ingest.access.config import AccessConfig
+from ingest.conversion_config import PostbackConfig
 from ingest.errors import ConfigInvalid
+from ingest.idempotency import IdempotencyConfig
+from ingest.links import LinksConfig
 
 
 class IngestConfig(BaseModel):
     """The file. No file is the defaults."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    access: AccessConfig = AccessConfig()
+
+    links: LinksConfig = LinksConfig()
+    idempotency: IdempotencyConfig = IdempotencyConfig()
+    postbacks: PostbackConfig = PostbackConfig()
 
 
 def read_config(path: Path | None) -> IngestConfig:

@@ -5,8 +5,11 @@ IngestError
 ├── NotAcknowledged    Kafka has not confirmed in time: the sender gets a 503 and comes again
 │   └── PublisherFull  more waits for Kafka already than memory was set aside for: the same
 ├── NoCatalog          nothing has been applied yet: `accredit catalog apply FILE`
+├── FileUnreadable     a file to load is cut off, damaged, or not what it was taken for; what came before is loaded
+├── AlreadyLoading     another process loads the same file: let it, or end it
 ├── KafkaUnreachable   the catalog log could not be read to its end in time: check the broker's address
 ├── ConfigInvalid      the operator's ingest.yaml cannot be used: mend the field it names
+├── AccessInvalid      the file of keys and postback secrets cannot be used: restore it, or mend its mode
 └── CatalogRaced       two applied at once and the other was first: look at its version, apply again
 """
 
@@ -59,6 +62,21 @@ class NoCatalog(IngestError):
 
 class ConfigInvalid(IngestError):
     """The operator's file has a field that is unknown or wrong. Operator: mend it where the message says."""
+
+
+class AccessInvalid(IngestError):
+    """``access.json`` is damaged, or open to others. Operator: restore it from a copy, or chmod 600."""
+
+
+class FileUnreadable(IngestError):
+    """A file cannot be read on, or its mapping not be used. Operator: mend it; the same command goes on from there."""
+
+
+class AlreadyLoading(IngestError):
+    """Another `accredit load` holds the same file. Operator: let it finish, or end it; the next one goes on from there."""
+
+    def __init__(self) -> None:
+        super().__init__("another `accredit load` loads this file now; let it finish, or end it: the next one goes on")
 
 
 class KafkaUnreachable(IngestError):

@@ -1,10 +1,15 @@
-"""Server to server: ``POST /v1/events`` with a JSON array or NDJSON. One bad event does not cost the others."""
+"""Server to server: ``POST /v1/events`` with a JSON array or NDJSON. One bad event does not cost the others.
+
+``BulkDoor`` is the door of ``/v1/adjustments`` too. Each item gets a result, in order: ``accepted`` with the event's
+id; ``duplicate``, where the same event stood in this body before (it goes into the log all the same, where the audit
+counts it; a copy of last week's is told by attribution, not here); ``rejected`` with reason, field and detail.
+"""
 
 from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http import HTTPStatus
 from typing import Any
 
@@ -16,50 +21,78 @@ from ingest.door import DoorContext
 from ingest.envelope import Message
 from ingest.errors import Refusal
 from ingest.http import Answer, Exchange, Scope, json_answer, problem, traceparent_of
+from ingest.idempotency import HEADER, Idempotency
 from schemas.errors import InvalidEvent
 
 DOOR = "bulk"
 YIELD_EVERY = 100
 NDJSON_TYPES = frozenset({"application/x-ndjson", "application/ndjson", "application/jsonl", "application/x-jsonlines"})
+UNUSABLE = frozenset({"EMPTY_BODY", "INVALID_JSON", "UNDECODABLE_BODY"})
+"""Of such a body nothing can be used: it is one dead letter."""
 Item = tuple[Any, bytes, InvalidEvent | None]
 
 
-class EventsDoor:
+class BulkDoor:
     """Takes up to 10 MB of events and answers 202 with a result for each, in their order."""
 
     methods = ("POST",)
 
-    def __init__(self, context: DoorContext) -> None:
+    def __init__(
+        self,
+        context: DoorContext,
+        idempotency: Idempotency,
+        *,
+        door: str = DOOR,
+        permission: str = "events:write",
+        shape: Callable[[Any, int], Any] | None = None,
+    ) -> None:
+        """``shape`` makes an item, received at a millisecond, the public event that it stands for."""
         self._context = context
+        self._idempotency = idempotency
+        self._door = door
+        self._permission = permission
+        self._shape = shape
 
     async def __call__(self, scope: Scope, exchange: Exchange) -> Answer:
         settings = self._context.settings
-        sender = self._context.gate.bulk(scope, "events:write")
+        sender = self._context.gate.bulk(scope, self._permission)
         raw = await read_body(scope, exchange, limit=settings.body_limit, timeout_s=settings.body_timeout_s)
         now = self._context.now()
         self._context.intake.catalog_at(now)  # NoCatalog before anything is judged
+        headers = scope.headers
+
+        async def take() -> Answer:
+            items = items_of(body, headers.get("content-type") or "", settings.events_limit)
+            return await self._take(items, now, traceparent_of(scope), sender)
+
         try:
-            body = decompress(raw, scope.headers.get("content-encoding"), limit=settings.decoded_limit)
-            items = items_of(body, scope.headers.get("content-type") or "", settings.events_limit)
+            body = decompress(raw, headers.get("content-encoding"), limit=settings.decoded_limit)
+            return await self._idempotency.once(sender.name, headers.get(HEADER), scope.path, body, take)
         except Refusal as refusal:
-            if refusal.status != HTTPStatus.BAD_REQUEST:
+            if refusal.reason not in UNUSABLE:
                 raise
             return await self._unusable(refusal, raw, now)
-        return await self._take(items, now, traceparent_of(scope), sender)
 
     async def _take(self, items: Iterator[Item], now: int, traceparent: str | None, sender: Sender) -> Answer:
-        intake = self._context.intake
+        intake, door, shape = self._context.intake, self._door, self._shape
         messages: list[Message] = []
         results: list[dict[str, Any]] = []
         accepted: Counter[str] = Counter()
         refused: Counter[str] = Counter()
+        seen: set[bytes] = set()
         for number, (fields, original, broken) in enumerate(items, 1):
             try:
                 if broken is not None:
                     raise broken
-                event = intake.accept(fields, now=now, door=DOOR, traceparent=traceparent, may_send=sender.may_send)
+                event = intake.accept(
+                    fields if shape is None else shape(fields, now),
+                    now=now,
+                    door=door,
+                    traceparent=traceparent,
+                    may_send=sender.may_send,
+                )
             except InvalidEvent as error:
-                messages.append(intake.refuse(error, original or written_again(fields), now=now, door=DOOR))
+                messages.append(intake.refuse(error, original or written_again(fields), now=now, door=door))
                 refused[error.reason] += 1
                 results.append(
                     {"status": "rejected", "reason": error.reason, "field": error.field, "detail": error.detail}
@@ -67,26 +100,34 @@ class EventsDoor:
             else:
                 messages.append(event.message)
                 accepted[event.kind] += 1
-                results.append({"status": "accepted", "id": event.id})
+                value = event.message.value
+                results.append({"status": "duplicate" if value in seen else "accepted", "id": event.id})
+                seen.add(value)
             if number % YIELD_EVERY == 0:
                 await asyncio.sleep(0)
         await self._context.publisher.publish_all(messages)
         self._count(accepted, refused)
-        content = {"accepted": accepted.total(), "rejected": refused.total(), "results": results}
+        duplicates = accepted.total() - len(seen)
+        content = {
+            "accepted": len(seen),
+            "duplicates": duplicates,
+            "rejected": refused.total(),
+            "results": results,
+        }
         return json_answer(HTTPStatus.ACCEPTED, content)
 
     async def _unusable(self, refusal: Refusal, raw: bytes, now: int) -> Answer:
         """The whole body as one dead letter."""
         error = InvalidEvent(refusal.reason, None, refusal.detail)
-        await self._context.publisher.publish(self._context.intake.refuse(error, raw, now=now, door=DOOR))
-        self._context.metrics.refused.labels(DOOR, refusal.reason).inc()
+        await self._context.publisher.publish(self._context.intake.refuse(error, raw, now=now, door=self._door))
+        self._context.metrics.refused.labels(self._door, refusal.reason).inc()
         return problem(refusal)
 
     def _count(self, accepted: Counter[str], refused: Counter[str]) -> None:
         for kind, count in accepted.items():
-            self._context.metrics.accepted.labels(DOOR, kind).inc(count)
+            self._context.metrics.accepted.labels(self._door, kind).inc(count)
         for reason, count in refused.items():
-            self._context.metrics.refused.labels(DOOR, reason).inc(count)
+            self._context.metrics.refused.labels(self._door, reason).inc(count)
 
 
 def items_of(body: bytes, content_type: str, limit: int) -> Iterator[Item]:

@@ -1,11 +1,11 @@
-"""Loading NDJSON from a file or a stream: ``accredit load``. The same checks as ``POST /v1/events``."""
+"""Loading rows of a file or a stream: ``accredit load``. The same checks as ``POST /v1/events``."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import time
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import BinaryIO, Protocol
+from typing import Any, Protocol
 
 import orjson
 
@@ -14,15 +14,19 @@ from ingest.catalog_log import now_ms, read_catalog_log
 from ingest.envelope import Message
 from ingest.errors import NoCatalog
 from ingest.intake import Intake
+from ingest.loading.mapping import ColumnMapping
+from ingest.loading.progress import Progress
+from ingest.loading.rows import Row
 from schemas.errors import InvalidEvent
 from schemas.ids import ClickIdKeys
 
 DOOR = "load"
 STAGE = "load"
-LINE_LIMIT = 1 << 20
 PROBLEMS_SHOWN = 20
 PROGRESS_EVERY = 2_000
-OnProgress = Callable[[int, int], None]
+CHECKPOINT_S = 2.0
+OnProgress = Callable[[int], None]
+OnCheckpoint = Callable[[Progress], None]
 
 
 class BlockingPublisher(Protocol):
@@ -34,8 +38,8 @@ class BlockingPublisher(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class LineProblem:
-    """A line that was refused. ``line`` counts from 1."""
+class RowProblem:
+    """A row that was refused. ``line``: its line from 1, or its row in Parquet."""
 
     line: int
     reason: str
@@ -45,23 +49,17 @@ class LineProblem:
 
 @dataclass(frozen=True, slots=True)
 class LoadResult:
-    """What became of a file. ``kinds``: events by kind; ``reasons``: refused lines by reason; the first problems."""
+    """What became of a file. ``kinds``: events by kind; ``reasons``: refused rows by reason; the first problems.
 
-    lines: int
-    size: int
+    What an earlier, killed load had done of it is counted too, but for the problems.
+    """
+
+    rows: int
     accepted: int
     rejected: int
     kinds: Mapping[str, int]
     reasons: Mapping[str, int]
-    first_problems: tuple[LineProblem, ...]
-
-
-def read_lines(stream: BinaryIO) -> Iterator[bytes]:
-    """The lines of a stream, in bounded memory: of a line longer than a mebibyte the first mebibyte and a bit."""
-    while line := stream.readline(LINE_LIMIT + 1):
-        yield line
-        while len(line) > LINE_LIMIT and not line.endswith(b"\n"):
-            line = stream.readline(LINE_LIMIT + 1)
+    first_problems: tuple[RowProblem, ...]
 
 
 def intake_now(kafka: str, keys: ClickIdKeys, timeout_s: float = 30.0) -> Intake:
@@ -74,52 +72,59 @@ def intake_now(kafka: str, keys: ClickIdKeys, timeout_s: float = 30.0) -> Intake
 
 
 def load_file(
-    lines: Iterable[bytes],
+    rows: Iterable[Row],
     publisher: BlockingPublisher,
     intake: Intake,
     *,
+    mapping: ColumnMapping | None = None,
     received_at_kept: bool = False,
+    done: Progress | None = None,
     on_progress: OnProgress | None = None,
+    on_checkpoint: OnCheckpoint | None = None,
 ) -> LoadResult:
-    """Publish every line, refused ones as dead letters, and return when Kafka has acknowledged all.
+    """Publish every row, refused ones as dead letters, and return when Kafka has acknowledged all.
 
-    ``received_at`` is stamped now unless the events' own is kept (an export that is restored). ``on_progress`` gets
-    lines and bytes so far. NotAcknowledged when Kafka stays away: loading the file again is safe, the same events are
-    the same (click ids and conversion ids are derived from their content where none is given).
+    ``received_at`` is stamped now unless the events' own is kept (an export that is restored). ``done``: what an
+    earlier load has acknowledged; ``rows`` begin after it. ``on_progress`` gets the number of the row just done,
+    ``on_checkpoint`` every two seconds what is acknowledged up to there. NotAcknowledged when Kafka stays away. Rows
+    that are loaded twice are harmless: click ids and conversion ids are derived from content where none is given.
     """
-    kinds: Counter[str] = Counter()
-    reasons: Counter[str] = Counter()
-    problems: list[LineProblem] = []
-    number = size = 0
-    for number, line in enumerate(lines, 1):
-        size += len(line)
-        if number % PROGRESS_EVERY == 0 and on_progress is not None:
-            on_progress(number, size)
-        text = line.strip() if number > 1 else line.removeprefix(b"\xef\xbb\xbf").strip()
-        if not text:
-            continue
+    progress = done or Progress()
+    kinds, reasons = progress.kinds, progress.reasons
+    problems: list[RowProblem] = []
+    checkpoint_at = time.monotonic() + CHECKPOINT_S
+    for count, row in enumerate(rows, 1):
         now = now_ms()
         try:
-            event = intake.accept(parse_line(text), now=now, door=DOOR, received_at_kept=received_at_kept)
+            if row.problem is not None:
+                raise row.problem
+            fields = row.fields if mapping is None else mapping.event(row.fields)
+            event = intake.accept(fields, now=now, door=DOOR, received_at_kept=received_at_kept)
         except InvalidEvent as error:
             reasons[error.reason] += 1
             if len(problems) < PROBLEMS_SHOWN:
-                problems.append(LineProblem(number, error.reason, error.field, error.detail))
-            located = InvalidEvent(error.reason, error.field, f"line {number}: {error.detail}")
-            publisher.publish(intake.refuse(located, line.rstrip(b"\r\n"), now=now, door=DOOR, stage=STAGE))
+                problems.append(RowProblem(row.number, error.reason, error.field, error.detail))
+            located = InvalidEvent(error.reason, error.field, f"line {row.number}: {error.detail}")
+            original = row.original or written_again(row.fields)
+            publisher.publish(intake.refuse(located, original, now=now, door=DOOR, stage=STAGE))
         else:
             kinds[event.kind] += 1
             publisher.publish(event.message)
+        progress.number = row.number
+        if count % PROGRESS_EVERY == 0:
+            if on_progress is not None:
+                on_progress(row.number)
+            if on_checkpoint is not None and time.monotonic() > checkpoint_at:
+                publisher.flush()
+                on_checkpoint(progress)
+                checkpoint_at = time.monotonic() + CHECKPOINT_S
     publisher.flush()
     if on_progress is not None:
-        on_progress(number, size)
-    return LoadResult(number, size, kinds.total(), reasons.total(), kinds, reasons, tuple(problems))
+        on_progress(progress.number)
+    accepted, rejected = kinds.total(), reasons.total()
+    return LoadResult(accepted + rejected, accepted, rejected, kinds, reasons, tuple(problems))
 
 
-def parse_line(text: bytes) -> object:
-    if len(text) > LINE_LIMIT:
-        raise InvalidEvent("EVENT_TOO_LARGE", None, f"the line has more than {LINE_LIMIT} bytes")
-    try:
-        return orjson.loads(text)
-    except orjson.JSONDecodeError as error:
-        raise InvalidEvent("INVALID_JSON", None, f"not JSON: {error}") from None
+def written_again(fields: Any) -> bytes:
+    """A row without bytes of its own, as JSON."""
+    return orjson.dumps(fields, default=str, option=orjson.OPT_NON_STR_KEYS)

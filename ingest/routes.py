@@ -5,12 +5,18 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterable
 from typing import NamedTuple
 
+from ingest.adjustments import adjustments_door
 from ingest.door import DoorContext
-from ingest.events import EventsDoor
+from ingest.events import BulkDoor
 from ingest.health import Health
 from ingest.http import Answer, Exchange, Scope
+from ingest.idempotency import Idempotency
+from ingest.impressions import ImpressionDoor
+from ingest.pixel import PixelDoor
 from ingest.postback import PostbackDoor
-from ingest.redirect import PREFIX, RedirectDoor
+from ingest.redirect import RedirectDoor
+from ingest.script import ScriptDoor
+from ingest.tune import TuneDoor
 
 Handler = Callable[[Scope, Exchange], Awaitable[Answer]]
 PROBE = ("GET", "HEAD")
@@ -28,12 +34,32 @@ class Route(NamedTuple):
 def routes_of(context: DoorContext, health: Health) -> list[Route]:
     """Every route of one process."""
     redirect = RedirectDoor(context)
+    impression = ImpressionDoor(context)
     postback = PostbackDoor(context)
-    events = EventsDoor(context)
+    pixel = PixelDoor(context)
+    tune = TuneDoor(context, pixel)
+    script = ScriptDoor()
+    settings = context.settings
+    lease_ms = int((settings.body_timeout_s + settings.ack_timeout_s) * 1_000)
+    idempotency = Idempotency(settings.data_dir / "ingest", settings.config.idempotency, context.now, lease_ms)
+    events = BulkDoor(context, idempotency)
+    adjustments = adjustments_door(context, idempotency)
     return [
-        Route(f"{PREFIX}*", "redirect", redirect.methods, lambda scope, _: redirect(scope)),
+        Route("/c/*", "redirect", redirect.methods, lambda scope, _: redirect.by_path(scope)),
+        Route("/aff_c", "redirect", redirect.methods, lambda scope, _: redirect.by_query(scope)),
+        Route("/l/*", "short_link", redirect.methods, lambda scope, _: redirect.by_slug(scope)),
+        Route("/i/*", "impression", impression.methods, lambda scope, _: impression.by_path(scope)),
+        Route("/aff_i", "impression", impression.methods, lambda scope, _: impression.by_query(scope)),
         Route("/pb", "postback", postback.methods, postback),
+        Route("/aff_lsr", "postback", tune.methods, tune.server),
+        Route("/aff_goal", "postback", tune.methods, tune.goal),
+        Route("/aff_l", "pixel", tune.methods, tune.browser),
+        Route("/px", "pixel", pixel.methods, pixel.beacon),
+        Route("/px.gif", "pixel", pixel.image_methods, pixel.image),
+        Route("/px.html", "pixel", pixel.image_methods, pixel.frame),
+        Route("/js/*", "script", script.methods, lambda scope, _: script(scope)),
         Route("/v1/events", "bulk", events.methods, events),
+        Route("/v1/adjustments", "adjustments", adjustments.methods, adjustments),
         Route("/healthz", "healthz", PROBE, lambda *_: health.alive()),
         Route("/readyz", "readyz", PROBE, lambda *_: health.ready()),
         Route("/metrics", "metrics", PROBE, lambda *_: health.metrics()),

@@ -137,12 +137,13 @@ class ConversionIn(PublicEvent):
 
 
 class AdjustmentIn(PublicEvent):
-    """A correction of a conversion, named as the conversion was."""
+    """A correction of a conversion, named as the conversion was, or by its id."""
 
     type: Literal["adjustment"]
     advertiser_id: Text
-    goal: Text
     action: Literal["approve", "reject", "reverse", "amend"]
+    conversion_id: Annotated[Text, StringConstraints(pattern=r"^[0-9a-f]{32}$")] | None = None
+    goal: Text | None = None
     order_id: Text | None = None
     click_id: Text | None = None
     amount: Amount | None = None
@@ -271,13 +272,27 @@ def session_by_click(
 
 def adjustment_record(event: AdjustmentIn, received_at: int, door: str) -> Adjustment:
     fields = {name: getattr(event, name) for name in AdjustmentIn.model_fields if name != "type"}
-    if event.order_id is None and event.click_id is None:
-        raise InvalidEvent("MISSING_FIELD", "order_id", "is required where there is no click_id")
     if event.action == "amend" and event.amount is None:
         raise InvalidEvent("MISSING_FIELD", "amount", "is required to amend")
     fields["received_at"] = received_at
-    of_conversion = conversion_id(event.advertiser_id, event.goal, event.order_id, event.click_id)
-    return Adjustment(conversion_id=of_conversion, **fields, params=event.params(), door=door)
+    fields["conversion_id"] = conversion_of_adjustment(event)
+    fields["goal"] = event.goal or ""  # its conversion knows
+    return Adjustment(**fields, params=event.params(), door=door)
+
+
+def conversion_of_adjustment(event: AdjustmentIn) -> str:
+    """The id of the conversion that is meant. InvalidEvent when it is not said, or said twice and differently."""
+    named = event.order_id is not None or event.click_id is not None
+    if event.conversion_id is not None and not (named and event.goal):
+        return event.conversion_id
+    if not named:
+        raise InvalidEvent("MISSING_FIELD", "order_id", "is required where there is no click_id and no conversion_id")
+    if event.goal is None:
+        raise InvalidEvent("MISSING_FIELD", "goal", "is required")
+    found = conversion_id(event.advertiser_id, event.goal, event.order_id, event.click_id)
+    if event.conversion_id not in (None, found):
+        raise InvalidEvent("INVALID_FIELD", "conversion_id", "is not the id of that order and goal")
+    return found
 
 
 def dead_letter(error: InvalidEvent, original: bytes, *, stage: str, door: str | None, received_at: int) -> DeadLetter:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
-from decimal import ROUND_HALF_EVEN, Context, Decimal
+from decimal import ROUND_HALF_EVEN, Context, Decimal, InvalidOperation
 
 EXACT = Context(prec=60, rounding=ROUND_HALF_EVEN)
 AMOUNT = re.compile(r"-?\d{1,18}(\.\d{1,9})?")
+NUMBER = re.compile(r"-?[0-9]{1,25}(\.[0-9]{1,25})?([eE][+-]?[0-9]{1,3})?")
+NINE_DECIMALS = Decimal("1e-9")
 
 ZERO_DECIMALS = "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF"
 THREE_DECIMALS = "BHD IQD JOD KWD LYD OMR TND"
@@ -34,6 +36,20 @@ def parse_amount(text: str) -> Decimal:
     if AMOUNT.fullmatch(text) is None or not text.isascii():
         raise ValueError(f'{text!r} is not an amount; send plain decimal text like "49.90"')
     return Decimal(text)
+
+
+def plain_number(text: str) -> str:
+    """A number as JSON and doubles print it (``1e3``, ``0.30000000000000004``) as an amount's text: ``1000``, ``0.3``.
+
+    What binary fractions leave beyond nine decimals is rounded away, half-even. Text that is no such number stays.
+    """
+    if AMOUNT.fullmatch(text) is not None or NUMBER.fullmatch(text) is None:
+        return text
+    try:
+        number = EXACT.quantize(Decimal(text), NINE_DECIMALS)
+    except InvalidOperation:
+        return text
+    return format(number, "f").rstrip("0").rstrip(".")
 
 
 def round_money(amount: Decimal, currency: str) -> Decimal:
