@@ -18,8 +18,8 @@ from console.probe import health
 from schemas.times import format_time, parse_time
 
 if TYPE_CHECKING:
-    from schemas.catalog.diff import Change
     from schemas.catalog import CatalogLog
+    from schemas.catalog.diff import Change
 
 READ_TIMEOUT_S = 15.0
 FOLLOWED_S = 15.0
@@ -101,8 +101,8 @@ def show(data: Path | None, at: str | None, number: int | None) -> None:
 @format_option("table", "json", "csv")
 def history(data: Path | None, form: str) -> None:
     """All versions: when each took effect, who applied it, what it changed."""
-    from schemas.catalog.diff import diff
     from console.tables import print_rows
+    from schemas.catalog.diff import diff
 
     log = read_log(data)
     rows = []

@@ -16,7 +16,11 @@ PROBLEM_JSON = ("content-type", "application/problem+json")
 JSON = ("content-type", "application/json")
 NO_STORE = ("cache-control", "no-store")
 UNKNOWN_REASONS = frozenset({"UNKNOWN_OFFER", "UNKNOWN_ADVERTISER", "UNKNOWN_PROGRAM"})
-FORBIDDEN_REASONS = frozenset({"NOT_YOURS", "NOT_PERMITTED"})
+UNPROVEN_REASONS = frozenset({"POSTBACK_TOKEN", "POSTBACK_SIGNATURE"})
+FORBIDDEN_REASONS = frozenset(
+    {"NOT_YOURS", "NOT_PERMITTED", "POSTBACK_ADDRESS", "POSTBACK_AUTH_MISSING", "PIXEL_NOT_ALLOWED"}
+)
+CHALLENGE = ("www-authenticate", 'Bearer realm="accredit"')
 
 
 class RequestHeaders(Protocol):
@@ -82,8 +86,10 @@ def problem(refusal: Refusal) -> Answer:
 
 
 def refusal_of(error: InvalidEvent, status: int | None = None) -> Refusal:
-    """400 for what is malformed, 422 for what names something that the catalog does not have, 403 for another's."""
-    if status is None and error.reason in FORBIDDEN_REASONS:
+    """400 for what is malformed, 422 for what names something the catalog does not have, 401 and 403 for another's."""
+    if error.reason in UNPROVEN_REASONS:
+        return Refusal(HTTPStatus.UNAUTHORIZED, error.reason, error.detail, field=error.field, headers=[CHALLENGE])
+    if error.reason in FORBIDDEN_REASONS:
         status = HTTPStatus.FORBIDDEN
     elif status is None:
         status = HTTPStatus.UNPROCESSABLE_ENTITY if error.reason in UNKNOWN_REASONS else HTTPStatus.BAD_REQUEST

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from ingest.access.secrets import masked
 from ingest.catalog_index import CatalogIndex
 from ingest.envelope import Message, dead_letter_message, event_message
 from ingest.quick_touch import quick_touch
@@ -80,5 +81,5 @@ class Intake:
         return Accepted(*kind_and_id(event), message)
 
     def refuse(self, error: InvalidEvent, original: bytes, *, now: int, door: str, stage: str = "ingest") -> Message:
-        """The dead letter of what was refused, with its original bytes."""
-        return dead_letter_message(dead_letter(error, original, stage=stage, door=door, received_at=now))
+        """The dead letter of what was refused, with its original bytes; only an API key in them is masked."""
+        return dead_letter_message(dead_letter(error, masked(original), stage=stage, door=door, received_at=now))

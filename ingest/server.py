@@ -16,6 +16,7 @@ from granian.constants import HTTPModes, Interfaces
 from granian.http import HTTP1Settings
 from granian.log import LogLevels
 
+from ingest.access.book import read_book
 from ingest.rsgi import App
 from ingest.settings import IngestSettings
 
@@ -51,6 +52,7 @@ def serve(settings: IngestSettings, prepare: Callable[[], None] | None = None) -
         respawn_interval=0.2,
         workers_kill_timeout=settings.stop_timeout_s,
     )
+    read_book(settings.config.access.path(settings.data_dir))  # AccessInvalid here, not in every worker
     log.info("ingest_serving", host=settings.host, port=settings.port, workers=settings.workers)
     server.serve(target_loader=partial(load_app, settings, prepare, os.getpid()), wrap_loader=False)
 

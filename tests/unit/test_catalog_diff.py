@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from schemas.catalog.diff import Change, FieldChange, diff, duration_text
 from schemas.catalog import Catalog, load_catalog
+from schemas.catalog.diff import Change, FieldChange, diff, duration_text
 from schemas.times import DAY, HOUR
 
 TEXT = """
