@@ -27,6 +27,7 @@ COMMANDS: dict[str, Entry] = {
     "load": Entry(WORK, "console.load:load", "Load events from a file of NDJSON."),
     "credit": Entry(WORK, "console.credit:credit", "Decide the credits of a file of events, offline."),
     "keys": Entry(WORK, "console.keys:keys", "The keys that sign click ids."),
+    "script": Entry(WORK, "console.script:script", "The script tag for a shop, with its integrity hash."),
     "topics": Entry(WORK, "console.topics:topics", "The Kafka topics: create, list."),
     "report": Entry(LOOK, "console.report:report", "Who got what: by partner, offer, program, day, order, …"),
     "dead-letters": Entry(WORK, "console.dead_letters:dead_letters", "What could not be used: list, show, retry."),

@@ -51,6 +51,11 @@ class CatalogFollower:
             raise NoCatalog
         return indexes[max(bisect_right(starts, now) - 1, 0)]
 
+    def currency_of(self, advertiser_id: str) -> str | None:
+        """The advertiser's currency, by the newest catalog read; None where it is not known."""
+        _, indexes = self._schedule
+        return indexes[-1].currencies.get(advertiser_id) if indexes else None
+
     @property
     def at_end(self) -> bool:
         """Whether the log has been read to its end once."""

@@ -61,9 +61,7 @@ class ConversionReader:
         self._browser_aliases = {name: field for name, field in self._aliases.items() if len(name) > 1}
         self.customer_names = frozenset(name for name, field in self._aliases.items() if field == "customer")
 
-    def read(
-        self, given: Mapping[str, Any], index: CatalogIndex, now: int, browser: Browser | None = None
-    ) -> Reported:
+    def read(self, given: Mapping[str, Any], index: CatalogIndex, now: int, browser: Browser | None = None) -> Reported:
         """The events of one request. InvalidEvent names what is wrong in the sender's words."""
         aliases = self._aliases if browser is None else self._browser_aliases
         known, rest = split_known(kept_params(given, self.customer_names), aliases)

@@ -13,6 +13,7 @@ from ingest.http import Answer, Scope, problem, refusal_of
 from ingest.intake import Accepted, Intake
 from ingest.metrics import Metrics
 from ingest.publisher import Publisher
+from ingest.recent import RecentConversions
 from ingest.settings import IngestSettings
 from schemas.errors import InvalidEvent
 
@@ -51,6 +52,7 @@ class DoorContext:
     entropy: Callable[[int], bytes] = field(default_factory=Entropy)
     edge: Edge = field(default_factory=Edge)
     gate: Gate = field(default_factory=Gate)
+    recent: RecentConversions = field(default_factory=RecentConversions)
 
     async def publish(self, accepted: Accepted, door: str) -> None:
         """Durable when it returns; NotAcknowledged otherwise."""

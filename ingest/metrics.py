@@ -29,6 +29,13 @@ class Metrics:
         self.refused = Counter(
             "accredit_ingest_events_refused", "Events refused with a reason", ["door", "reason"], registry=registry
         )
+        # Copies and contradictions of conversions known here; a rise is a sender that repeats itself, or two doors.
+        self.known = Counter(
+            "accredit_ingest_conversions_known",
+            "Conversions whose order was known",
+            ["door", "standing"],
+            registry=registry,
+        )
         # 5xx here is ours to mend; 503 means Kafka or the catalog is missing.
         self.responses = Counter(
             "accredit_ingest_responses", "Answers by status", ["door", "status"], registry=registry
@@ -59,7 +66,10 @@ class Metrics:
         )
         # Any of these is a click or view that nobody will ever see: the spool was full, the visitor went on.
         self.lost = Counter(
-            "accredit_ingest_events_lost", "Visits redirected without their event being kept", ["door"], registry=registry
+            "accredit_ingest_events_lost",
+            "Visits redirected without their event being kept",
+            ["door"],
+            registry=registry,
         )
         # 1 while events go to the spool: Kafka is slow or away, or what it missed is being sent.
         self.spooling = Gauge("accredit_ingest_spooling", "1 while events go to the spool", registry=registry)

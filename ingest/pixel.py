@@ -7,7 +7,6 @@ transaction id alone.
 
 from __future__ import annotations
 
-from base64 import b64decode
 from html import escape
 from http import HTTPStatus
 
@@ -17,12 +16,11 @@ from ingest.cookies import SessionCookie
 from ingest.door import DoorContext
 from ingest.errors import Refusal
 from ingest.http import NO_STORE, Answer, Exchange, HeaderList, Scope, json_answer
+from ingest.impressions import GIF
 from ingest.postback import body_of, request_params
 from schemas.errors import InvalidEvent
 
 DOOR = "pixel"
-GIF = b64decode("R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7")
-"""One transparent pixel."""
 ANYWHERE = ("cross-origin-resource-policy", "cross-origin")
 FRAME_POLICY = ("content-security-policy", "default-src 'none'")
 PREFLIGHT_S = "86400"

@@ -10,6 +10,7 @@ from typing import Any
 
 import orjson
 
+from ingest.access.gate import Gate
 from ingest.catalog_index import CatalogIndex
 from ingest.door import DoorContext
 from ingest.envelope import Message
@@ -140,7 +141,7 @@ class Said:
 class FrontDoor:
     """Ask it; then look at ``publisher``."""
 
-    def __init__(self, *, index: CatalogIndex | None = INDEX, **settings: Any) -> None:
+    def __init__(self, *, index: CatalogIndex | None = INDEX, gate: Gate | None = None, **settings: Any) -> None:
         self.publisher = KeepingPublisher()
         self.settings = IngestSettings(kafka="", port=0, data_dir=Path(), keys=KEYS, **settings)
         self.metrics = Metrics()
@@ -151,7 +152,9 @@ class FrontDoor:
             return index
 
         intake = Intake(KEYS, catalog_at)
-        context = DoorContext(self.settings, self.publisher, intake, self.metrics, lambda: NOW, bytes)
+        context = DoorContext(
+            self.settings, self.publisher, intake, self.metrics, lambda: NOW, bytes, gate=gate or Gate()
+        )
         unused_health: Any = Health.__new__(Health)
         self._doors = Doors(context, routes_of(context, unused_health))
 
