@@ -14,6 +14,7 @@ from processors.core.eligibility import (
     Ranked,
     Weighed,
     deciding_step,
+    dropped_order,
     foreign_code,
     weigh_code,
     weigh_touches,
@@ -130,10 +131,6 @@ def explain(weighed: Weighed, code: CodeVerdict | None) -> Explanation:
         best,
         [f"GROUP_DEFAULTED {contract_id}" for contract_id in unnamed],
     )
-
-
-def dropped_order(entry: Dropped) -> tuple[int, str]:
-    return (entry.touch.occurred_at, entry.touch.click_id) if entry.touch is not None else (-1, "")
 
 
 def candidate(entry: Ranked | Dropped, rank: int | None, reason: str | None) -> Candidate:

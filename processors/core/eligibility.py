@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterator
+from heapq import nlargest
 from typing import NamedTuple
 
 from processors.core.terms import GROUP_RANK, CompiledCatalog, group_of
@@ -14,6 +15,7 @@ from schemas.records import Conversion
 
 STEPS = ("credit_group", "promo_code", "touch_type", "time", "click_id")
 LISTED = 200  # candidates that an explanation lists (RULES R52)
+MANY = 4 * LISTED  # so many are collected before those that cannot be listed are let go
 Rank = tuple[int, int, int, int, str]
 
 
@@ -36,7 +38,7 @@ class Dropped(NamedTuple):
 
 
 class Weighed(NamedTuple):
-    """The touches of a program: of each kind as many as an explanation can list, and how many there are in all."""
+    """The touches of a program: of each kind those that an explanation may list, and how many there are in all."""
 
     ranked: list[Ranked]
     dropped: list[Dropped]
@@ -65,6 +67,8 @@ def weigh_touches(
     reasons: Counter[str] = Counter()
     partners: set[str] = set()
     eligible = 0
+    lowest: Rank | None = None
+    earliest: tuple[int, str] | None = None
     for key, entries in touches.groups():
         offer_id, partner_id, kind, _ = key
         if catalog.program_of.get(offer_id) != program_id:
@@ -72,20 +76,38 @@ def weigh_touches(
         contract = catalog.contract(partner_id, offer_id, program_id, conversion.occurred_at)
         runs = time_runs(catalog, conversion, key, catalog.offers[offer_id], contract)
         for start, end, reason in segments(entries, runs):
-            listed = entries[max(start, end - LISTED) : end]
             if reason is not None:
                 reasons[reason] += end - start
-                dropped += [Dropped(partner_id, contract, touch, reason) for _, _, touch in listed]
+                first = max(start, end - LISTED)
+                if earliest is not None:
+                    first = bisect_left(entries, earliest, first, end)
+                dropped += [Dropped(partner_id, contract, touch, reason) for _, _, touch in entries[first:end]]
+                if len(dropped) > MANY:
+                    dropped = nlargest(LISTED, dropped, key=dropped_order)
+                    earliest = dropped_order(dropped[-1])
                 continue
             assert contract is not None
             eligible += end - start
             partners.add(partner_id)
-            group, is_click = GROUP_RANK[group_of(contract)], int(kind == "click")
+            kept = (GROUP_RANK[group_of(contract)], 0, int(kind == "click"))
+            first = max(start, end - LISTED)
+            if lowest is not None:
+                if kept < lowest[:3]:
+                    continue
+                if kept == lowest[:3]:
+                    first = bisect_left(entries, lowest[3:], first, end)
             ranked += [
-                Ranked((group, 0, is_click, at, click_id), partner_id, contract, touch)
-                for at, click_id, touch in listed
+                Ranked((*kept, at, click_id), partner_id, contract, touch) for at, click_id, touch in entries[first:end]
             ]
+            if len(ranked) > MANY:
+                ranked = nlargest(LISTED, ranked)
+                lowest = ranked[-1].rank
     return Weighed(ranked, dropped, eligible, reasons, partners)
+
+
+def dropped_order(entry: Dropped) -> tuple[int, str]:
+    """By which dropped candidates are listed: the latest first, the owner of a code last."""
+    return (entry.touch.occurred_at, entry.touch.click_id) if entry.touch is not None else (-1, "")
 
 
 def time_runs(

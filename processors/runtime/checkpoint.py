@@ -4,7 +4,8 @@
    A crash loses the write or keeps it with its offset; the part was not committed, so it is read and evaluated again.
 2. Wait until no catalog version that decides the conversions concerned can be missing.
    A crash here costs what one after 1 does.
-3. Each session that the part touches is evaluated once, on everything the store now has, and its credits are produced.
+3. Each session that the part touches is evaluated once, on everything the store now has, and the credits that change
+   are produced.
    So are the dead letters of what could not be used.
    A crash may leave some of them in Kafka. The same ones follow, or greater versions: readers keep the greatest.
 4. All of them are acknowledged.
@@ -22,17 +23,18 @@ An error in any step leaves the offset uncommitted; it stops the worker, but for
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from typing import Protocol
 
 from processors.core import CompiledLog
 from processors.runtime.dead_letters import of_events, of_record
-from processors.runtime.evaluate import SessionEvents, decide_events, read_session
+from processors.runtime.evaluate import Owed, decide_events
 from processors.runtime.history import History, NoHistory, reaches_back
 from processors.runtime.intake import take
 from processors.runtime.metrics import Metrics
 from processors.runtime.outputs import Outputs
 from processors.runtime.partition import Part, Partition
+from processors.runtime.sessions import Sessions
 from processors.store import TouchStore
 
 SESSIONS_AT_ONCE = 200  # decoded in memory together; between two lots the event loop gets its turn
@@ -58,9 +60,11 @@ class Checkpoint:
         run_id: str,
         clock: Callable[[], int],
         history: History | None = None,
+        sessions: Sessions | None = None,
     ) -> None:
         self._catalogs = catalogs
         self._history = history or NoHistory()
+        self._sessions = sessions or Sessions()
         self._outputs = outputs
         self._metrics = metrics
         self._run_id = run_id
@@ -73,21 +77,29 @@ class Checkpoint:
         partition.applied(part)
         self._metrics.records.labels(part.topic).inc(len(part.records))
         if not part.live:
+            self._sessions.forget(partition.number)
             self._metrics.silent_records.inc(len(part.records))
             self._metrics.ended(len(part.records))
             return
-        await self._evaluate(partition, intake.sessions)  # 2, 3
-        for refused in intake.refused:
-            self._outputs.dead_letter(of_record(part.topic, partition.number, refused, self._clock()))
-        with self._metrics.acknowledge_seconds.time():
-            await self._outputs.acknowledged()  # 4
+        owed = self._sessions.learn(partition, part.topic, intake)
+        try:
+            await self._evaluate(partition, owed)  # 2, 3
+            for refused in intake.refused:
+                self._outputs.dead_letter(of_record(part.topic, partition.number, refused, self._clock()))
+            with self._metrics.acknowledge_seconds.time():
+                await self._outputs.acknowledged()  # 4
+        except BaseException:
+            self._sessions.forget(partition.number)
+            raise
         partition.evaluated(part)  # 5
         self._metrics.ended(len(part.records))
 
-    async def _evaluate(self, partition: Partition[TouchStore], sessions: Collection[bytes]) -> None:
-        lot: list[SessionEvents] = []
-        for session in sessions:
-            lot.append(read_session(partition.store, session))
+    async def _evaluate(
+        self, partition: Partition[TouchStore], sessions: Mapping[bytes, Collection[str] | None]
+    ) -> None:
+        lot: list[Owed] = []
+        for session, ids in sessions.items():
+            lot.append(Owed(self._sessions.read(partition, session), ids))
             if len(lot) == SESSIONS_AT_ONCE:
                 await self._decide(partition, lot)
                 lot.clear()
@@ -95,25 +107,32 @@ class Checkpoint:
         if lot:
             await self._decide(partition, lot)
 
-    async def _decide(self, partition: Partition[TouchStore], lot: list[SessionEvents]) -> None:
-        await self._catalogs.known_for(max(events.latest_received_at for events in lot))
+    async def _decide(self, partition: Partition[TouchStore], lot: list[Owed]) -> None:
+        await self._catalogs.known_for(max(owed.latest_received_at for owed in lot))
         await self._complete(partition.store, lot)
-        for events in lot:
-            credits, unusable = decide_events(events, self._catalogs.compiled, self._run_id)
+        for owed in lot:
+            credits, unusable = decide_events(owed, self._catalogs.compiled, self._run_id)
             for credit in credits:
                 self._outputs.credit(credit)
             for letter in of_events(partition.number, unusable, self._clock()):
                 self._outputs.dead_letter(letter)
         self._metrics.evaluations.inc(len(lot))
 
-    async def _complete(self, store: TouchStore, lot: list[SessionEvents]) -> None:
+    async def _complete(self, store: TouchStore, lot: list[Owed]) -> None:
         """Add what the store may have lost and a decision may need."""
         since = store.complete_since(self._clock())
         if not since:
             return
-        short = {events.session: events for events in lot if reaches_back(events, since, self._catalogs.compiled)}
+        compiled = self._catalogs.compiled
+        short = {
+            owed.events.session: owed.events
+            for owed in lot
+            if not owed.events.complete and reaches_back(owed, since, compiled)
+        }
         if short:
             self._metrics.from_history.inc(len(short))
             for session, touches in (await self._history.touches(short.keys())).items():
                 for touch in touches:
                     short[session].touches.add(touch)
+            for events in short.values():
+                events.complete = True

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections.abc import Collection, Iterator
 from functools import cache, lru_cache
 from typing import NamedTuple
 
@@ -31,20 +31,69 @@ class Unusable(NamedTuple):
     received_at: int
 
 
-class SessionEvents(NamedTuple):
-    """Everything the store knows of a session, decoded as far as the decision needs."""
+class SessionEvents:
+    """Everything the store knows of a session, decoded as far as the decision needs. ``add`` keeps it current."""
 
-    session: bytes
-    conversions: list[Conversion]
-    values: list[bytes]
-    """The raw values of ``conversions``, in the same order."""
-    touches: SessionTouches
-    unusable: list[Unusable]
+    __slots__ = ("complete", "conversions", "session", "touches", "unusable")
+
+    def __init__(self, session: bytes) -> None:
+        self.session = session
+        self.conversions: dict[str, dict[bytes, Conversion]] = {}
+        """By conversion id, and by the raw value of the event."""
+        self.touches = SessionTouches()
+        self.unusable: list[Unusable] = []
+        """What does not decode and was not told yet."""
+        self.complete = False
+        """Whether what the store may have lost was added."""
+
+    def add(self, topic: str, value: bytes) -> bool:
+        """Take a value of the store. False if it changes nothing."""
+        return self.add_touch(value) if topic == CLICKS else self.add_conversion(value)
+
+    def add_conversion(self, value: bytes) -> bool:
+        try:
+            conversion = read_conversion(value)
+        except BadFrame as error:
+            self.unusable.append(Unusable(CONVERSIONS, self.session, value, error.reason, None, error.detail, 0))
+            return True
+        known = self.conversions.setdefault(conversion.conversion_id, {})
+        new = value not in known
+        known[value] = conversion
+        return new
+
+    def add_touch(self, value: bytes) -> bool:
+        try:
+            fields, end = touch_readers()[value[:FRAME_BYTES]](value, FRAME_BYTES)
+            touch = Touch._make(fields)
+            if end > len(value) or not (0 <= touch.occurred_at <= LAST_TIME and 0 <= touch.received_at <= LAST_TIME):
+                raise ValueError("it is cut off, or has times that no event can have")
+            return self.touches.add(touch)
+        except Exception as error:  # whatever malformed bytes lead to
+            detail = f"the click does not decode: {error!r}"
+            self.unusable.append(Unusable(CLICKS, self.session, value, "UNDECODABLE", None, detail, 0))
+            return True
+
+    @property
+    def size(self) -> int:
+        """Events in memory."""
+        return self.touches.count + len(self.conversions)
+
+    def events(self, ids: Collection[str] | None) -> Iterator[Conversion]:
+        """The conversion events of these ids; None: of all."""
+        for conversion_id in self.conversions if ids is None else ids:
+            yield from self.conversions.get(conversion_id, {}).values()
+
+
+class Owed(NamedTuple):
+    """A session to be decided, and which of its conversions; None: all."""
+
+    events: SessionEvents
+    ids: Collection[str] | None
 
     @property
     def latest_received_at(self) -> int:
         """Under which catalog versions its conversions are decided: none later than this one's."""
-        return max((conversion.received_at for conversion in self.conversions), default=0)
+        return max((conversion.received_at for conversion in self.events.events(self.ids)), default=0)
 
 
 @cache
@@ -70,41 +119,27 @@ def read_conversion(value: bytes) -> Conversion:
 
 def read_session(store: TouchStore, session: bytes) -> SessionEvents:
     """Load and decode a session. What does not decode is told, and the rest is decided without it."""
-    events = SessionEvents(session, [], [], SessionTouches(), [])
+    events = SessionEvents(session)
     for value in store.conversions(session):
-        try:
-            events.conversions.append(read_conversion(value))
-            events.values.append(value)
-        except BadFrame as error:
-            events.unusable.append(Unusable(CONVERSIONS, session, value, error.reason, None, error.detail, 0))
-    if not events.conversions:
-        return events
-    add, readers, make = events.touches.add, touch_readers(), Touch._make
-    for value in store.touches(session):
-        try:
-            fields, end = readers[value[:FRAME_BYTES]](value, FRAME_BYTES)
-            touch = make(fields)
-            if end > len(value) or not (0 <= touch.occurred_at <= LAST_TIME and 0 <= touch.received_at <= LAST_TIME):
-                raise ValueError("it is cut off, or has times that no event can have")
-            add(touch)
-        except Exception as error:  # whatever malformed bytes lead to
-            detail = f"the click does not decode: {error!r}"
-            events.unusable.append(Unusable(CLICKS, session, value, "UNDECODABLE", None, detail, 0))
+        events.add_conversion(value)
+    if events.conversions:
+        for value in store.touches(session):
+            events.add_touch(value)
     return events
 
 
-def decide_events(events: SessionEvents, catalogs: CompiledLog, run_id: str) -> tuple[list[Credit], list[Unusable]]:
-    """The credits of a session, and everything of it that could not be used. No event makes this raise."""
+def decide_events(owed: Owed, catalogs: CompiledLog, run_id: str) -> tuple[list[Credit], list[Unusable]]:
+    """The credits that are owed, and everything that could not be used. No event makes this raise."""
+    events, ids = owed
     session_id = session_text(events.session)
     unusable = list(events.unusable)
+    events.unusable.clear()
     try:
-        decisions = [decide_session(session_id, events.conversions, events.touches, catalogs, run_id)]
+        decisions = [decide_session(session_id, list(events.events(ids)), events.touches, catalogs, run_id)]
     except Exception:  # a value that no door of ours lets in: find it, and decide the others
         decisions = []
-        by_id: dict[str, list[Conversion]] = defaultdict(list)
-        for conversion in events.conversions:
-            by_id[conversion.conversion_id].append(conversion)
-        for group in by_id.values():
+        for conversion_id in list(events.conversions) if ids is None else ids:
+            group = list(events.events([conversion_id]))
             try:
                 decisions.append(decide_session(session_id, group, events.touches, catalogs, run_id))
             except Exception as error:
@@ -121,5 +156,6 @@ def decide_events(events: SessionEvents, catalogs: CompiledLog, run_id: str) -> 
 def of_conversion(
     events: SessionEvents, conversion: Conversion, reason: str, field: str | None, detail: str
 ) -> Unusable:
-    value = events.values[events.conversions.index(conversion)]
+    copies = events.conversions[conversion.conversion_id]
+    value = next(value for value, one in copies.items() if one is conversion)
     return Unusable(CONVERSIONS, events.session, value, reason, field, detail, conversion.received_at)

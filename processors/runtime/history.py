@@ -15,7 +15,7 @@ import structlog
 
 from processors.core import CompiledLog, Touch
 from processors.errors import HistoryGone
-from processors.runtime.evaluate import SessionEvents
+from processors.runtime.evaluate import Owed
 from schemas.ids import session_key, session_text
 
 log = structlog.get_logger(__name__)
@@ -77,9 +77,9 @@ class ClickHouseHistory:
         return found
 
 
-def reaches_back(events: SessionEvents, complete_since: int, catalogs: CompiledLog) -> bool:
-    """Whether a touch that the store may have lost can count for one of the session's conversions."""
+def reaches_back(owed: Owed, complete_since: int, catalogs: CompiledLog) -> bool:
+    """Whether a touch that the store may have lost can count for a conversion that is owed."""
     return any(
         conversion.occurred_at - catalogs.in_effect(conversion.received_at)[1].longest_window < complete_since
-        for conversion in events.conversions
+        for conversion in owed.events.events(owed.ids)
     )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Set
+from collections import defaultdict
+from collections.abc import Mapping, Set
 from functools import cache
 from typing import NamedTuple
 
@@ -27,10 +28,14 @@ class Refused(NamedTuple):
 
 
 class Intake(NamedTuple):
-    """``rows`` for the store, ``sessions`` whose credits they may change, and what was refused."""
+    """``rows`` for the store, ``sessions`` whose credits they may change, and what was refused.
+
+    A conversion changes nothing but its own credit; of a session with a new touch (None) all credits change, since an
+    explanation lists every touch and a version counts them.
+    """
 
     rows: list[Row]
-    sessions: Set[bytes]
+    sessions: Mapping[bytes, Set[str] | None]
     refused: list[Refused]
 
 
@@ -61,13 +66,13 @@ def take_clicks(part: Part, converted: Set[bytes]) -> Intake:
             continue
         add((row_key(key, record.timestamp, value), value))
         seen(key)
-    return Intake(rows, converted & set(keys) if part.live else set(), refused)
+    return Intake(rows, dict.fromkeys(converted & set(keys)) if part.live else {}, refused)
 
 
 def take_conversions(part: Part) -> Intake:
     """Conversions are few and decoded on the way in: one that cannot be read is told at once."""
     rows: list[Row] = []
-    sessions: set[bytes] = set()
+    sessions: dict[bytes, set[str]] = defaultdict(set)
     refused: list[Refused] = []
     for record in part.records:
         key, value = record.key, record.value
@@ -79,8 +84,8 @@ def take_conversions(part: Part) -> Intake:
             refused.append(Refused(record.offset, record.timestamp, key, value, *problem))
             continue
         rows.append((row_key(key, record.timestamp, value), value))
-        sessions.add(key)
-    return Intake(rows, sessions if part.live else set(), refused)
+        sessions[key].add(read_conversion(value).conversion_id)
+    return Intake(rows, sessions if part.live else {}, refused)
 
 
 def unreadable(key: bytes, value: bytes) -> tuple[str, str] | None:

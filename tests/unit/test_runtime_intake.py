@@ -34,13 +34,13 @@ def test_a_click_is_stored_as_it_is() -> None:
 
 
 def test_a_click_of_a_converted_session_asks_for_it_only_when_live() -> None:
-    assert take(part(CLICKS, SESSION, CLICK), {SESSION}).sessions == {SESSION}
+    assert take(part(CLICKS, SESSION, CLICK), {SESSION}).sessions == {SESSION: None}
     assert not take(part(CLICKS, SESSION, CLICK, live=False), {SESSION}).sessions
 
 
 def test_a_conversion_asks_for_its_session() -> None:
     intake = take(part(CONVERSIONS, SESSION, CONVERSION), set())
-    assert intake.sessions == {SESSION}
+    assert intake.sessions == {SESSION: {"v1"}}
     assert intake.rows == [(row_key(SESSION, 1_000, CONVERSION), CONVERSION)]
 
 
