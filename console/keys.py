@@ -76,17 +76,17 @@ def rotated(keys: ClickIdKeys) -> ClickIdKeys:
     return ClickIdKeys(free, {**keys.keys, free: secrets.token_bytes(SECRET_BYTES)})
 
 
-@click.group()
-def keys() -> None:
+@click.group("click-keys")
+def click_keys() -> None:
     """The keys that sign click ids (transaction ids).
 
     \b
     Sign with a new key from the next start of ingest on; ids that were handed out stay valid:
-        accredit keys rotate
+        accredit click-keys rotate
     """
 
 
-@keys.command()
+@click_keys.command()
 @data_option
 def rotate(data: Path | None) -> None:
     """Add a new signing key; the older ones go on verifying."""
