@@ -64,15 +64,19 @@ def end_offset(consumer: Consumer, kafka: str, deadline: float, timeout_s: float
     raise KafkaUnreachable(detail)
 
 
-def publish_catalog(kafka: str, text: str, author: str, lead_ms: int = 5_000) -> CatalogVersion:
+def publish_catalog(
+    kafka: str, text: str, author: str, lead_ms: int = 5_000, after: int | None = None
+) -> CatalogVersion:
     """Check ``text`` (YAML) and write it as the next version of the catalog, which is returned.
 
     The first version is in effect at once, and always was; a later one ``lead_ms`` from now, so that every process has
-    read it by then, and never before the one before it. Raises CatalogInvalid (nothing was written), CatalogRaced
-    (someone else was first), KafkaUnreachable, NotAcknowledged.
+    read it by then, and never before the one before it. ``after``: the version that has to be the newest. Raises
+    CatalogInvalid (nothing was written), CatalogRaced (someone else was first), KafkaUnreachable, NotAcknowledged.
     """
     load_catalog(text)
     latest = read_catalog_log(kafka).latest
+    if latest is not None and after is not None and latest.version != after:
+        raise CatalogRaced(latest.version, latest.author)
     now = now_ms()
     version = CatalogVersion(
         version=1 if latest is None else latest.version + 1,

@@ -72,8 +72,8 @@ def json_answer(status: int, content: Any) -> Answer:
     return Answer(status, [JSON, NO_STORE], orjson.dumps(content))
 
 
-def problem(refusal: Refusal) -> Answer:
-    """A refusal as a problem document: type, title, status, detail, and our ``reason`` code and ``field``."""
+def problem(refusal: Refusal, **more: Any) -> Answer:
+    """A refusal as a problem document: type, title, status, detail, our ``reason`` code and ``field``, and ``more``."""
     content: Mapping[str, Any] = {
         "type": f"urn:accredit:problem:{refusal.reason.lower().replace('_', '-')}",
         "title": refusal.reason.replace("_", " ").capitalize(),
@@ -81,6 +81,7 @@ def problem(refusal: Refusal) -> Answer:
         "detail": refusal.detail,
         "reason": refusal.reason,
         "field": refusal.field,
+        **more,
     }
     return Answer(refusal.status, [PROBLEM_JSON, NO_STORE, *refusal.headers], orjson.dumps(content))
 

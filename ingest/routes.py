@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from typing import NamedTuple
 
 from ingest.adjustments import adjustments_door
+from ingest.catalog_door import CatalogDoor
 from ingest.door import DoorContext
 from ingest.events import BulkDoor
 from ingest.health import Health
@@ -16,6 +17,8 @@ from ingest.pixel import PixelDoor
 from ingest.postback import PostbackDoor
 from ingest.redirect import RedirectDoor
 from ingest.script import ScriptDoor
+from ingest.trackers.segment import SegmentDoor
+from ingest.trackers.snowplow import GET_PATH, POST_PATH, SnowplowDoor
 from ingest.tune import TuneDoor
 
 Handler = Callable[[Scope, Exchange], Awaitable[Answer]]
@@ -39,11 +42,14 @@ def routes_of(context: DoorContext, health: Health) -> list[Route]:
     pixel = PixelDoor(context)
     tune = TuneDoor(context, pixel)
     script = ScriptDoor()
+    catalog = CatalogDoor(context)
     settings = context.settings
     lease_ms = int((settings.body_timeout_s + settings.ack_timeout_s) * 1_000)
     idempotency = Idempotency(settings.data_dir / "ingest", settings.config.idempotency, context.now, lease_ms)
     events = BulkDoor(context, idempotency)
     adjustments = adjustments_door(context, idempotency)
+    segment = SegmentDoor(context)
+    snowplow = SnowplowDoor(context)
     return [
         Route("/c/*", "redirect", redirect.methods, lambda scope, _: redirect.by_path(scope)),
         Route("/aff_c", "redirect", redirect.methods, lambda scope, _: redirect.by_query(scope)),
@@ -60,6 +66,10 @@ def routes_of(context: DoorContext, health: Health) -> list[Route]:
         Route("/js/*", "script", script.methods, lambda scope, _: script(scope)),
         Route("/v1/events", "bulk", events.methods, events),
         Route("/v1/adjustments", "adjustments", adjustments.methods, adjustments),
+        *(Route(path, "segment", segment.methods, segment) for path in segment.paths),
+        Route(POST_PATH, "snowplow", snowplow.post_methods, snowplow.post),
+        Route(GET_PATH, "snowplow", snowplow.get_methods, snowplow.get),
+        Route("/v1/catalog", "catalog", catalog.methods, catalog),
         Route("/healthz", "healthz", PROBE, lambda *_: health.alive()),
         Route("/readyz", "readyz", PROBE, lambda *_: health.ready()),
         Route("/metrics", "metrics", PROBE, lambda *_: health.metrics()),
