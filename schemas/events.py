@@ -11,7 +11,15 @@ from collections.abc import Mapping
 from operator import attrgetter
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, StringConstraints, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    StringConstraints,
+    ValidationError,
+    WithJsonSchema,
+)
 
 from schemas.errors import InvalidEvent
 from schemas.ids import (
@@ -66,8 +74,12 @@ Text = Annotated[
     str, StringConstraints(strict=True, strip_whitespace=True, min_length=1, max_length=TEXT_LIMIT, pattern=PRINTABLE)
 ]
 Session = Annotated[Text, AfterValidator(to_session)]
-Time = Annotated[int, BeforeValidator(to_time)]
-Amount = Annotated[str, BeforeValidator(to_amount)]
+Time = Annotated[int, BeforeValidator(to_time), WithJsonSchema({"type": "string", "format": "date-time"})]
+Amount = Annotated[
+    str,
+    BeforeValidator(to_amount),
+    WithJsonSchema({"type": ["string", "integer"], "pattern": r"^[0-9]{1,18}(\.[0-9]{1,9})?$", "minimum": 0}),
+]
 Currency = Annotated[Text, AfterValidator(to_currency)]
 Country = Annotated[Text, StringConstraints(pattern=r"^[A-Za-z]{2}$", to_upper=True)]
 

@@ -9,7 +9,16 @@ from decimal import Decimal
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    WithJsonSchema,
+    model_validator,
+)
 
 from schemas.money import MINOR_UNITS, parse_amount
 from schemas.times import format_time, parse_duration, parse_time
@@ -61,10 +70,12 @@ def to_timezone(value: str) -> str:
 
 
 Id = Annotated[str, StringConstraints(min_length=1, max_length=256, strip_whitespace=True, pattern=r"^[^\x00-\x1f]+$")]
-Time = Annotated[int, BeforeValidator(to_time)]
-Duration = Annotated[int, BeforeValidator(to_duration)]
-Money = Annotated[Decimal, BeforeValidator(to_decimal)]
-Percent = Annotated[Decimal, BeforeValidator(to_percent)]
+Time = Annotated[int, BeforeValidator(to_time), WithJsonSchema({"type": "string", "format": "date-time"})]
+Duration = Annotated[
+    int, BeforeValidator(to_duration), WithJsonSchema({"type": "string", "examples": ["30d", "12h", "15m", "250ms"]})
+]
+Money = Annotated[Decimal, BeforeValidator(to_decimal), WithJsonSchema({"type": "string", "examples": ["12.50"]})]
+Percent = Annotated[Decimal, BeforeValidator(to_percent), WithJsonSchema({"type": "string", "examples": ["7.5"]})]
 Country = Annotated[str, StringConstraints(pattern=r"^[A-Za-z]{2}$", to_upper=True)]
 PageUrl = Annotated[str, AfterValidator(check_page_url)]
 Domain = Annotated[str, StringConstraints(strip_whitespace=True), AfterValidator(read_domain)]
