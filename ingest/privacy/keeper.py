@@ -1,0 +1,114 @@
+"""What is kept of an event: addresses shortened, names of persons dropped, what identifies sealed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from typing import TYPE_CHECKING, Any
+
+from ingest.edge.anomalies import REVIEW, anomalies
+from ingest.privacy.addresses import Addresses
+from ingest.privacy.config import PrivacyConfig
+from ingest.privacy.key_file import LiveSealer
+from ingest.privacy.personal import OURS, referrer_without_personal, without_personal
+from schemas.customer import as_customer
+from schemas.records import NO_PARAMS, Adjustment, Click, Conversion, Event
+from schemas.sealing import SEALED, Sealer
+
+if TYPE_CHECKING:
+    from ingest.catalog_index import CatalogIndex
+
+PERSONAL_FROM = Click._fields.index("referrer")
+"""Here referrer, user agent and address stand, side by side."""
+
+
+class Keeper:
+    """Looks at every event of every door, last of all. One per process."""
+
+    def __init__(
+        self, config: PrivacyConfig, live: LiveSealer | None, too_fast_ms: int, country_of: Callable[[str], str | None]
+    ) -> None:
+        """``live`` None: nothing is sealed, and everything else is done."""
+        self._live = live
+        self._addresses = Addresses(config, live.now if live is not None else None)
+        self._names = config.personal_params
+        self._clear = config.clear_params
+        self._too_fast_ms = too_fast_ms
+        self._country_of = country_of
+
+    @property
+    def sealer(self) -> Sealer | None:
+        """With the keys as they are now."""
+        return None if self._live is None else self._live.now
+
+    def kept(self, event: Event, catalog_at: Callable[[int], CatalogIndex]) -> Event:
+        """The event as it goes into the log. Customers who are partners under the catalog that will decide (RULES,
+        SELF_REFERRAL) stay as the catalog has them; all others get a pseudonym.
+        """
+        if self._live is not None:
+            self._live.look(event.received_at)
+        if isinstance(event, Click):
+            return self._touch(event)
+        if isinstance(event, Conversion):
+            buyers = catalog_at(event.received_at).buyers if event.customer_id is not None else frozenset()
+            return self._conversion(event, buyers)
+        return self._adjustment(event)
+
+    def _touch(self, touch: Click) -> Click:
+        referrer, agent, ip = touch[PERSONAL_FROM : PERSONAL_FROM + 3]
+        if ip is None and agent is None and referrer is None and not touch.params:
+            return touch
+        if referrer is not None:
+            referrer = referrer_without_personal(referrer, self._names)
+        ip = None if ip is None else self._addresses.kept(ip, touch.received_at)
+        params = without_personal(touch.params, self._names)
+        sealer = self.sealer
+        if sealer is not None:
+            secret = {"ip": ip, "user_agent": agent, "referrer": referrer}
+            params = self._sealed(sealer, touch.session_id, secret, params)
+            ip = agent = referrer = None
+        return Click._make((*touch[:PERSONAL_FROM], referrer, agent, ip, params, touch.door))
+
+    def _conversion(self, conversion: Conversion, buyers: Collection[str]) -> Conversion:
+        odd = anomalies(conversion, self._too_fast_ms, self._country_of)
+        ip = None if conversion.ip is None else self._addresses.kept(conversion.ip, conversion.received_at)
+        agent, customer = conversion.user_agent, conversion.customer_id
+        params = without_personal(conversion.params, self._names)
+        if odd:
+            params[REVIEW] = ",".join(odd)
+        sealer = self.sealer
+        if sealer is not None:
+            secret = {"ip": ip, "user_agent": agent}
+            ip = agent = None
+            if customer is not None and customer not in buyers:
+                customer = as_customer(customer)
+                if not sealer.is_pseudonym(customer):
+                    secret["customer_id"] = customer
+                customer = sealer.pseudonym(customer)
+                if customer is None:  # forgotten: kept nowhere, not even sealed
+                    secret.pop("customer_id", None)
+            params = self._sealed(sealer, conversion.session_id, secret, params)
+        return conversion._replace(ip=ip, user_agent=agent, customer_id=customer, params=params)
+
+    def _adjustment(self, adjustment: Adjustment) -> Adjustment:
+        """It belongs to no session, so what cannot be in the clear is not kept at all."""
+        if not adjustment.params:
+            return adjustment
+        params = without_personal(adjustment.params, self._names)
+        if self._live is not None:
+            params = {name: value for name, value in params.items() if self._is_clear(name)}
+        return adjustment._replace(params=params or NO_PARAMS)
+
+    def _sealed(
+        self, sealer: Sealer, session_id: str, fields: Mapping[str, str | None], params: Mapping[str, str]
+    ) -> dict[str, str]:
+        """The params that stay in the clear, with the others and ``fields`` sealed among them."""
+        secret: dict[str, Any] = {name: value for name, value in fields.items() if value is not None}
+        clear = {name: value for name, value in params.items() if self._is_clear(name)}
+        if len(clear) < len(params):
+            secret["params"] = {name: value for name, value in params.items() if name not in clear}
+        if secret and (text := sealer.seal(session_id, secret)) is not None:
+            clear[SEALED] = text
+        return clear
+
+    def _is_clear(self, name: str) -> bool:
+        return name in self._clear or name.startswith(OURS)
