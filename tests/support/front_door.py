@@ -13,8 +13,9 @@ import orjson
 from ingest.access.gate import Gate
 from ingest.catalog_index import CatalogIndex
 from ingest.door import DoorContext
+from ingest.edge.visitor import Edge
 from ingest.envelope import Message
-from ingest.errors import NoCatalog, NotAcknowledged
+from ingest.errors import NoCatalog, NotAcknowledged, PublisherFull
 from ingest.health import Health
 from ingest.http import Answer, HeaderList
 from ingest.intake import Intake
@@ -102,14 +103,17 @@ class FakeExchange:
 
 
 class KeepingPublisher:
-    """Keeps messages; ``away`` makes it fail as Kafka would."""
+    """Keeps messages; ``away`` makes it fail as Kafka would, ``full`` as a spool without room."""
 
     def __init__(self) -> None:
         self.messages: list[Message] = []
         self.away = False
+        self.full = False
 
     def publish(self, message: Message) -> asyncio.Future[None]:
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        if self.full:
+            raise PublisherFull
         if self.away:
             future.set_exception(NotAcknowledged("away"))
         else:
@@ -141,9 +145,11 @@ class Said:
 class FrontDoor:
     """Ask it; then look at ``publisher``."""
 
-    def __init__(self, *, index: CatalogIndex | None = INDEX, gate: Gate | None = None, **settings: Any) -> None:
+    def __init__(
+        self, *, index: CatalogIndex | None = INDEX, gate: Gate | None = None, edge: Edge | None = None, **settings: Any
+    ) -> None:
         self.publisher = KeepingPublisher()
-        self.settings = IngestSettings(kafka="", port=0, data_dir=Path(), keys=KEYS, **settings)
+        self.settings = IngestSettings(**{"kafka": "", "port": 0, "data_dir": Path(), "keys": KEYS, **settings})
         self.metrics = Metrics()
 
         def catalog_at(now: int) -> CatalogIndex:
@@ -152,9 +158,8 @@ class FrontDoor:
             return index
 
         intake = Intake(KEYS, catalog_at)
-        context = DoorContext(
-            self.settings, self.publisher, intake, self.metrics, lambda: NOW, bytes, gate=gate or Gate()
-        )
+        parts = {"gate": gate or Gate(), "edge": edge or Edge()}
+        context = DoorContext(self.settings, self.publisher, intake, self.metrics, lambda: NOW, bytes, **parts)
         unused_health: Any = Health.__new__(Health)
         self._doors = Doors(context, routes_of(context, unused_health))
 
