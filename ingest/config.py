@@ -13,9 +13,13 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from ingest.access.config import AccessConfig
 from ingest.conversion_config import PostbackConfig
+from ingest.edge.config import EdgeConfig
 from ingest.errors import ConfigInvalid
 from ingest.idempotency import IdempotencyConfig
 from ingest.links import LinksConfig
+from ingest.privacy.config import PrivacyConfig
+from ingest.spool.config import SpoolConfig
+from ingest.trackers.config import SegmentConfig, SnowplowConfig
 
 
 class IngestConfig(BaseModel):
@@ -27,7 +31,12 @@ class IngestConfig(BaseModel):
 
     links: LinksConfig = LinksConfig()
     idempotency: IdempotencyConfig = IdempotencyConfig()
+    segment: SegmentConfig = SegmentConfig()
+    snowplow: SnowplowConfig = SnowplowConfig()
     postbacks: PostbackConfig = PostbackConfig()
+    spool: SpoolConfig = SpoolConfig()
+    edge: EdgeConfig = EdgeConfig()
+    privacy: PrivacyConfig = PrivacyConfig()
 
 
 def read_config(path: Path | None) -> IngestConfig:

@@ -17,6 +17,7 @@ from ingest.intake import Intake
 from ingest.loading.mapping import ColumnMapping
 from ingest.loading.progress import Progress
 from ingest.loading.rows import Row
+from ingest.privacy.keeper import Keeper
 from schemas.errors import InvalidEvent
 from schemas.ids import ClickIdKeys
 
@@ -62,13 +63,13 @@ class LoadResult:
     first_problems: tuple[RowProblem, ...]
 
 
-def intake_now(kafka: str, keys: ClickIdKeys, timeout_s: float = 30.0) -> Intake:
+def intake_now(kafka: str, keys: ClickIdKeys, timeout_s: float = 30.0, keeper: Keeper | None = None) -> Intake:
     """An intake with the catalog that is in effect now. NoCatalog, KafkaUnreachable."""
     versions = read_catalog_log(kafka, timeout_s)
     if versions.latest is None:
         raise NoCatalog
     index = CatalogIndex.of(*versions.in_effect(now_ms()))
-    return Intake(keys, lambda _: index)
+    return Intake(keys, lambda _: index, keeper)
 
 
 def load_file(

@@ -36,6 +36,10 @@ class Metrics:
             ["door", "standing"],
             registry=registry,
         )
+        # What trackers' SDKs send beside conversions; a purchase event among them is one that no mapping names.
+        self.ignored = Counter(
+            "accredit_ingest_messages_ignored", "Messages that are no events", ["door", "kind"], registry=registry
+        )
         # 5xx here is ours to mend; 503 means Kafka or the catalog is missing.
         self.responses = Counter(
             "accredit_ingest_responses", "Answers by status", ["door", "status"], registry=registry

@@ -13,6 +13,7 @@ from ingest.health import Health
 from ingest.http import Answer, Exchange, Scope
 from ingest.idempotency import Idempotency
 from ingest.impressions import ImpressionDoor
+from ingest.openapi.door import METHODS, docs, openapi
 from ingest.pixel import PixelDoor
 from ingest.postback import PostbackDoor
 from ingest.redirect import RedirectDoor
@@ -73,6 +74,8 @@ def routes_of(context: DoorContext, health: Health) -> list[Route]:
         Route("/healthz", "healthz", PROBE, lambda *_: health.alive()),
         Route("/readyz", "readyz", PROBE, lambda *_: health.ready()),
         Route("/metrics", "metrics", PROBE, lambda *_: health.metrics()),
+        Route("/openapi.json", "openapi", METHODS, lambda scope, _: openapi(scope)),
+        Route("/docs", "openapi", METHODS, lambda scope, _: docs(scope)),
     ]
 
 
