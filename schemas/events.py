@@ -73,14 +73,16 @@ def to_currency(value: str) -> str:
 Text = Annotated[
     str, StringConstraints(strict=True, strip_whitespace=True, min_length=1, max_length=TEXT_LIMIT, pattern=PRINTABLE)
 ]
-Session = Annotated[Text, AfterValidator(to_session)]
+Session = Annotated[Text, AfterValidator(to_session), WithJsonSchema({"type": "string", "format": "uuid"})]
 Time = Annotated[int, BeforeValidator(to_time), WithJsonSchema({"type": "string", "format": "date-time"})]
 Amount = Annotated[
     str,
     BeforeValidator(to_amount),
     WithJsonSchema({"type": ["string", "integer"], "pattern": r"^[0-9]{1,18}(\.[0-9]{1,9})?$", "minimum": 0}),
 ]
-Currency = Annotated[Text, AfterValidator(to_currency)]
+Currency = Annotated[
+    Text, AfterValidator(to_currency), WithJsonSchema({"type": "string", "pattern": "^[A-Za-z]{3}$", "examples": ["EUR"]})
+]
 Country = Annotated[Text, StringConstraints(pattern=r"^[A-Za-z]{2}$", to_upper=True)]
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Literal, NamedTuple
 
 from schemas.errors import InvalidEvent
+from schemas.ids import conversion_id
 from schemas.records import Adjustment, Click, Event
 
-Scope = Literal["events:write", "adjustments:write", "catalog:read", "catalog:write", "metrics:read"]
+Scope = Literal["events:write", "adjustments:write", "catalog:read", "catalog:write"]
 Kind = Literal["operator", "partner", "advertiser"]
-SCOPES: tuple[Scope, ...] = ("events:write", "adjustments:write", "catalog:read", "catalog:write", "metrics:read")
+SCOPES: tuple[Scope, ...] = ("events:write", "adjustments:write", "catalog:read", "catalog:write")
 
 
 class Sender(NamedTuple):
@@ -47,6 +48,16 @@ class Sender(NamedTuple):
             raise InvalidEvent("NOT_YOURS", "type", f"the key of {self.name} may send {sends} only")
         if whose != self.id:
             raise InvalidEvent("NOT_YOURS", field, f"the key of {self.name} may send nothing in another's name")
+        if isinstance(event, Adjustment) and not names_its_own(event):
+            detail = "says nothing about whose conversion it is: name it by goal and order_id (or click_id)"
+            raise InvalidEvent("NOT_YOURS", "conversion_id", detail)
+
+
+def names_its_own(event: Adjustment) -> bool:
+    """Whether the id of the conversion follows from the advertiser and what it calls the conversion."""
+    if not event.goal or (event.order_id is None and event.click_id is None):
+        return False
+    return conversion_id(event.advertiser_id, event.goal, event.order_id, event.click_id) == event.conversion_id
 
 
 ANYONE = Sender("operator", None, frozenset(SCOPES))

@@ -161,7 +161,8 @@ class FrontDoor:
         parts = {"gate": gate or Gate(), "edge": edge or Edge()}
         context = DoorContext(self.settings, self.publisher, intake, self.metrics, lambda: NOW, bytes, **parts)
         unused_health: Any = Health.__new__(Health)
-        self._doors = Doors(context, routes_of(context, unused_health))
+        self.routes = routes_of(context, unused_health)
+        self._doors = Doors(context, self.routes)
 
     def ask(
         self, method: str, url: str, body: bytes = b"", headers: Sequence[tuple[str, str]] = (), **scope: Any
