@@ -81,7 +81,7 @@ class Touches:
             sid = new_session_id(now, entropy(SESSION_ENTROPY))
         offer = entry.offer
         click_id = keys.mint(session_key(sid), now, offer.advertiser_id, entropy(CLICK_ENTROPY))
-        marks = edge.marks(visitor, sid, offer.id, partner_id, now)
+        marks = edge.marks(visitor, sid, offer.id, partner_id, now, kind)
         field = fields.get
         touch = Click(
             click_id,

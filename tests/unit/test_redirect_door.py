@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import pytest
+from structlog.testing import capture_logs
 
+from ingest.catalog_index import CatalogIndex
+from ingest.config import IngestConfig
+from ingest.edge.visitor import Edge, Visitor
 from ingest.http import Scope
+from schemas.catalog import load_catalog
 from schemas.records import Click, DeadLetter
-from tests.support.front_door import KEYS, NOW, SESSION, FrontDoor
+from tests.support.front_door import CATALOG, KEYS, NOW, SESSION, FrontDoor
+
+DAY_S = 86_400
 
 
 def only_click(door: FrontDoor) -> Click:
@@ -29,8 +36,8 @@ def test_click_is_recorded_and_the_visitor_goes_on() -> None:
     assert "referrer-policy" in said.headers
     assert (click.type, click.partner_id, click.offer_id, click.door) == ("click", "anna", "shoes", "redirect")
     assert (click.source, click.sub1, click.promo_code) == ("blog", "a b&c", "SAVE")
-    assert (click.user_agent, click.referrer, click.ip) == ("Firefox", "https://blog.example/", "203.0.113.9")
-    assert click.params == {"utm_source": "news"}
+    assert (click.user_agent, click.referrer, click.ip) == ("Firefox", "https://blog.example/", "203.0.113.0")
+    assert click.params["utm_source"] == "news"
     assert (click.occurred_at, click.received_at) == (NOW, NOW)
     parts = KEYS.verify(click.click_id)
     assert (parts.session_id, parts.clicked_at) == (click.session_id, NOW)
@@ -63,7 +70,7 @@ def test_session_of_the_cookie_is_kept() -> None:
     door = FrontDoor()
     said = door.ask("GET", "/c/shoes?partner=anna", headers=[("cookie", f"a=b; accredit_sid={SESSION}; c=d")])
     assert only_click(door).session_id == SESSION
-    assert said.headers["set-cookie"].startswith(f"accredit_sid={SESSION}; Path=/; Max-Age=7776000; HttpOnly")
+    assert said.headers["set-cookie"].startswith(f"accredit_sid={SESSION}; Path=/; Max-Age=2592000; HttpOnly")
 
 
 @pytest.mark.parametrize("cookie", ["accredit_sid=", "accredit_sid=nonsense", "xaccredit_sid=" + SESSION, "\xff"])
@@ -89,9 +96,65 @@ def test_cookie_is_secure_except_over_plain_http_to_loopback(scheme: str, host: 
     assert said.headers["set-cookie"].endswith(end)
 
 
-def test_cookie_may_be_lax_by_setting() -> None:
-    said = FrontDoor(cookie_secure=False).ask("GET", "/c/shoes?partner=anna", headers=[("host", "go.example")])
-    assert said.headers["set-cookie"].endswith("SameSite=Lax")
+@pytest.mark.parametrize(("scheme", "end"), [("https", "SameSite=Lax; Secure"), ("http", "SameSite=Lax")])
+def test_cookie_may_be_lax_by_setting(scheme: str, end: str) -> None:
+    config = IngestConfig.model_validate({"links": {"cookie": {"same_site": "lax", "name": "sid"}}})
+    door = FrontDoor(config=config)
+    said = door.ask("GET", "/c/shoes?partner=anna", headers=[("host", "go.example")], scheme=scheme)
+    assert said.headers["set-cookie"].startswith("sid=")
+    assert said.headers["set-cookie"].endswith(end)
+
+
+WINDOWS = """
+advertisers: [{id: shop, currency: EUR}]
+offers: [{id: shoes, advertiser_id: shop, landing_url: "https://shop.example/"OFFER}]
+partners: [{id: anna, type: influencer}]
+contracts: [{id: c, partner_id: anna, program_id: shop, from: 2026-01-01T00:00:00ZCONTRACT}]
+"""
+
+
+@pytest.mark.parametrize(
+    ("offer", "contract", "max_age"),
+    [
+        ("", "", 30 * DAY_S),
+        ("", ", window: 7d, impression_window: 2d", 30 * DAY_S),
+        ("", ", window: 45d", 45 * DAY_S),
+        (", window: 90d", ", window: 45d", 90 * DAY_S),
+        ("", ", impression_window: 40d", 40 * DAY_S),
+        ("", ", window: 600d", 400 * DAY_S),  # browsers keep none for longer
+    ],
+)
+def test_cookie_lives_as_long_as_the_longest_window(offer: str, contract: str, max_age: int) -> None:
+    catalog = load_catalog(WINDOWS.replace("OFFER", offer).replace("CONTRACT", contract))
+    said = FrontDoor(index=CatalogIndex.of(1, catalog)).ask("GET", "/c/shoes?partner=anna")
+    assert f"; Max-Age={max_age};" in said.headers["set-cookie"]
+
+
+def test_who_may_not_be_known_again_gets_no_cookie_and_a_session_of_the_clicks_own(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def unknown(self: Edge, scope: Scope, now: int, params: dict[str, str]) -> Visitor:
+        assert params["gpp"] == "DBAA"
+        return Visitor(None, "DE", "phone", "iOS", "Safari", None, None, may_identify=False)
+
+    monkeypatch.setattr(Edge, "visitor", unknown)
+    landing = CATALOG.replace("x={nonsense}", "x={country}-{device}-{os}-{browser}")
+    door = FrontDoor(index=CatalogIndex.of(1, load_catalog(landing)))
+    said = door.ask("GET", "/c/shoes?partner=anna&gpp=DBAA", headers=[("cookie", f"accredit_sid={SESSION}")])
+    click = only_click(door)
+    assert "set-cookie" not in said.headers
+    assert click.session_id != SESSION
+    assert KEYS.verify(click.click_id).session_id == click.session_id
+    assert (click.country, click.device, click.os, click.browser, click.ip) == ("DE", "phone", "iOS", "Safari", None)
+    assert said.headers["location"].endswith("x=DE-phone-iOS-Safari")
+
+
+def test_an_erased_session_is_not_joined(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Edge, "may_join", lambda self, session_id: False)
+    door = FrontDoor()
+    said = door.ask("GET", "/c/shoes?partner=anna", headers=[("cookie", f"accredit_sid={SESSION}")])
+    assert only_click(door).session_id != SESSION
+    assert only_click(door).session_id in said.headers["set-cookie"]
 
 
 def test_head_goes_on_without_being_counted() -> None:
@@ -122,11 +185,17 @@ def test_unknown_offer_is_404_and_a_dead_letter() -> None:
     assert letter.original == b"GET /c/nope?partner=anna"
 
 
-def test_missing_partner_is_400_naming_the_field() -> None:
+@pytest.mark.parametrize("query", ["sub1=x", "partner=&sub1=x", "sub1=x&partner=" + "x" * 300])
+def test_a_link_without_a_partner_leads_on_and_is_kept_with_its_reason(query: str) -> None:
     door = FrontDoor()
-    said = door.ask("GET", "/c/shoes?sub1=x")
-    assert (said.status, said.json["reason"], said.json["field"]) == (400, "MISSING_FIELD", "partner_id")
-    assert len(door.publisher.records("dead-letters")) == 1
+    said = door.ask("GET", f"/c/shoes?{query}")
+    assert said.status == 302
+    assert said.headers["location"].startswith("https://shop.example/shoes?tid=&p=")
+    assert "set-cookie" not in said.headers
+    (letter,) = door.publisher.records("dead-letters")
+    assert isinstance(letter, DeadLetter)
+    assert (letter.field, letter.original) == ("partner_id", f"GET /c/shoes?{query}".encode())
+    assert door.publisher.records("clicks") == []
 
 
 def test_unknown_partner_is_kept_and_goes_on() -> None:
@@ -155,6 +224,18 @@ def test_bot_is_flagged_kept_and_goes_on() -> None:
 def test_no_catalog_yet_is_503_with_retry_after() -> None:
     said = FrontDoor(index=None).ask("GET", "/c/shoes?partner=anna")
     assert (said.status, said.json["reason"], said.headers["retry-after"]) == (503, "NO_CATALOG", "5")
+
+
+def test_a_full_spool_sends_the_visitor_on_and_the_loss_is_counted_and_logged() -> None:
+    for url, kept in (("/c/shoes?partner=anna", "redirect"), ("/c/shoes", "redirect"), ("/l/spring", "short_link")):
+        door = FrontDoor()
+        door.publisher.full = True
+        with capture_logs() as logs:
+            said = door.ask("GET", url, headers=[("accept", "text/html")])
+        assert said.status == (404 if kept == "short_link" else 302)
+        assert door.metrics.registry.get_sample_value("accredit_ingest_events_lost_total", {"door": kept}) == 1
+        (line,) = [line for line in logs if line["event"] == "visits_not_recorded"]
+        assert (line["log_level"], line["door"], line["times"]) == ("error", kept, 1)
 
 
 def test_kafka_away_is_503_with_retry_after() -> None:
@@ -186,7 +267,7 @@ def test_a_mistake_of_ours_is_a_500_without_a_traceback(monkeypatch: pytest.Monk
     def broken(scope: Scope) -> str:
         raise RuntimeError("secret detail")
 
-    monkeypatch.setattr("ingest.redirect.address_of", broken)
+    monkeypatch.setattr("ingest.redirect.traceparent_of", broken)
     said = door.ask("GET", "/c/shoes?partner=anna")
     assert (said.status, said.json["reason"]) == (500, "INTERNAL_ERROR")
     assert b"secret" not in said.body
