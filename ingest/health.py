@@ -1,4 +1,7 @@
-"""``/healthz``: the process is alive. ``/readyz``: it can take events, or what is missing. ``/metrics``."""
+"""``/healthz``: the process is alive. ``/readyz``: it can take events, or what is missing. ``/metrics``.
+
+Without Kafka it can take events as long as the catalog is known and the spool has room: it is ready, with a note.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ from ingest.door import wall_clock
 from ingest.errors import NoCatalog, NotAcknowledged
 from ingest.http import Answer, json_answer
 from ingest.metrics import Metrics
-from ingest.publisher import KafkaPublisher
+from ingest.spool.publisher import SpoolingPublisher
 from schemas.topics import ADJUSTMENTS, CATALOG, CLICKS, CONVERSIONS, DEAD_LETTERS
 
 NEEDED = (CLICKS, CONVERSIONS, ADJUSTMENTS, DEAD_LETTERS, CATALOG)
@@ -24,7 +27,7 @@ EXPOSITION = ("content-type", "text/plain; version=0.0.4; charset=utf-8")
 class Health:
     """Answers the three."""
 
-    def __init__(self, publisher: KafkaPublisher, catalog: CatalogFollower, metrics: Metrics) -> None:
+    def __init__(self, publisher: SpoolingPublisher, catalog: CatalogFollower, metrics: Metrics) -> None:
         self._publisher = publisher
         self._catalog = catalog
         self._metrics = metrics
@@ -38,10 +41,12 @@ class Health:
     async def ready(self) -> Answer:
         kafka, topics = await self._ask_kafka()
         catalog, version = self._catalog_state()
-        states = {"kafka": kafka, "topics": topics, "catalog": catalog}
+        states = {"topics": topics, "catalog": catalog, "spool": "is full" if self._publisher.full else ""}
         missing = {what: why for what, why in states.items() if why}
         reason = "; ".join(f"{what}: {why}" for what, why in missing.items())
         content: dict[str, Any] = {"ready": not missing, "missing": list(missing), "reason": reason}
+        notes = [f"kafka: {kafka}; events go to the spool"] if kafka else []
+        content["notes"] = notes + [note for note in (self._publisher.spooling,) if note is not None]
         content["catalog_version"] = version
         return json_answer(503 if missing else 200, content)
 

@@ -9,16 +9,24 @@ from http import HTTPStatus
 
 import structlog
 
+from ingest import catalog_file
+from ingest.access.follow import AccessFollower
+from ingest.access.gate import Gate
+from ingest.access.proxies import TrustedProxies
 from ingest.catalog_follow import CatalogFollower
 from ingest.door import DoorContext
+from ingest.edge.visitor import edge_of
 from ingest.errors import NoCatalog, NotAcknowledged, Refusal
 from ingest.health import Health
 from ingest.http import Answer, Exchange, Scope, problem
 from ingest.intake import Intake
 from ingest.metrics import Metrics
-from ingest.publisher import KafkaPublisher
+from ingest.recent import RecentConversions
+from ingest.recent_follow import ConversionFollower
 from ingest.routes import Route, RouteTable, routes_of
+from ingest.seldom import Seldom
 from ingest.settings import IngestSettings
+from ingest.spool.publisher import SpoolingPublisher
 
 log = structlog.get_logger(__name__)
 
@@ -32,6 +40,9 @@ class Doors:
         self._metrics = context.metrics
         self._retry = ("retry-after", str(context.settings.retry_after_s))
         self._routes = RouteTable(routes)
+        proxies = context.settings.config.access.trusted_proxies
+        self._proxies = TrustedProxies(proxies) if proxies else None
+        self._not_durable = Seldom()
 
     async def __call__(self, scope: Scope, exchange: Exchange) -> None:
         """Answer one request. Raises nothing."""
@@ -39,6 +50,8 @@ class Doors:
         path = scope.path
         door = "none"
         try:
+            if self._proxies is not None:
+                scope = self._proxies.behind(scope)
             route = self._routes.find(path)
             if route is None:
                 raise Refusal(HTTPStatus.NOT_FOUND, "NO_SUCH_PATH", f"there is nothing at {path[:200]}")
@@ -63,7 +76,8 @@ class Doors:
             return problem(error)
         unavailable = HTTPStatus.SERVICE_UNAVAILABLE
         if isinstance(error, NotAcknowledged):
-            log.warning("not_acknowledged", path=path[:200], error=str(error))
+            if times := self._not_durable.due():
+                log.error("not_durable", path=path[:200], error=str(error), times=times)
             detail = "the event could not be made durable; send it again"
             return problem(Refusal(unavailable, "NOT_DURABLE", detail, headers=[self._retry]))
         if isinstance(error, NoCatalog):
@@ -80,16 +94,28 @@ class App:
     def __init__(self, settings: IngestSettings) -> None:
         self._settings = settings
         self._metrics = Metrics()
-        self._catalog = CatalogFollower(settings.kafka)
-        self._publisher: KafkaPublisher | None = None
+        self._access = AccessFollower(settings.config.access.path(settings.data_dir))
+        self._catalog = CatalogFollower(settings.kafka, settings.data_dir / catalog_file.NAME)
+        remembered = settings.config.postbacks.remembered
+        self._recent = RecentConversions(remembered)
+        self._recent_follower = ConversionFollower(settings.kafka, self._recent, remembered, self._catalog.currency_of)
+        self._publisher: SpoolingPublisher | None = None
         self._doors: Doors | None = None
 
     def __rsgi_init__(self, loop: asyncio.AbstractEventLoop) -> None:
         settings = self._settings
+        self._access.start()
         self._catalog.start()
-        self._publisher = KafkaPublisher(settings, loop, self._metrics)
-        intake = Intake(settings.keys, self._catalog.at)
-        context = DoorContext(settings, self._publisher, intake, self._metrics)
+        self._recent_follower.start()
+        self._publisher = SpoolingPublisher(settings, loop, self._metrics)
+        config = settings.config
+        edge = edge_of(config.edge, config.privacy, settings.data_dir)
+        edge.agents.warm()
+        intake = Intake(settings.keys, self._catalog.at, edge.keeper)
+        gate = Gate(settings.config.access, lambda: self._access.current)
+        context = DoorContext(
+            settings, self._publisher, intake, self._metrics, edge=edge, gate=gate, recent=self._recent
+        )
         health = Health(self._publisher, self._catalog, self._metrics)
         self._doors = Doors(context, routes_of(context, health))
 
@@ -97,6 +123,8 @@ class App:
         assert self._publisher is not None
         self._publisher.close(FLUSH_S)
         self._catalog.close()
+        self._access.close()
+        self._recent_follower.close()
 
     async def __rsgi__(self, scope: Scope, exchange: Exchange) -> None:
         assert self._doors is not None

@@ -28,8 +28,7 @@ class IngestSettings:
     """What the operator's file says."""
 
     ack_timeout_s: float = 30.0
-    """How long a sender waits for Kafka before it gets a 503. Kafka itself is tried for ``delivery_timeout_s``."""
-    delivery_timeout_s: float = 120.0
+    """How long a sender waits for Kafka, where the spool cannot take its event either, before it gets a 503."""
     linger_ms: float = 2.0
     queue_messages: int = 200_000
     queue_bytes: int = 64 * MEBIBYTE

@@ -31,10 +31,10 @@ NO_VALUE = 0xFFFFFFFF
 
 
 class Frame(NamedTuple):
-    """``first``: the number of its first message in the process that wrote it. ``end``: where the next one begins."""
+    """``amount``: of messages. ``first``: the number of the first one, in the process that wrote it."""
 
     payload: bytes
-    count: int
+    amount: int
     first: int
     written_at: int
     end: int

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -165,7 +164,7 @@ def read_portion(path: Path, start: int, end: int, read_bytes: int = READ_BYTES)
     with path.open("rb") as file:
         seed = seed_of(file.read(FILE_HEAD.size))
         if seed is None:
-            return Portion([], end, end - start)
+            return Portion([], end, end if end > FILE_HEAD.size else 0)
         start = max(start, FILE_HEAD.size)
         file.seek(start)
         data = file.read(min(read_bytes, end - start))
@@ -215,10 +214,9 @@ def count_messages(path: Path) -> tuple[int, int]:
     return count, since
 
 
-def discard(paths: Iterable[Path], *, keep: bool = False) -> None:
-    """Delete files that were sent; ``keep`` renames them: something in them could not be read or sent."""
-    for path in paths:
-        if keep:
-            path.rename(path.with_suffix(DAMAGED))
-        else:
-            path.unlink(missing_ok=True)
+def discard(path: Path, *, keep: bool = False) -> None:
+    """Delete a file that was sent; ``keep`` renames it: something in it could not be read or sent."""
+    if keep:
+        path.rename(path.with_suffix(DAMAGED))
+    else:
+        path.unlink(missing_ok=True)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from confluent_kafka import Consumer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from deploy.local.ports import free_port
+from ingest.config import read_config
 from ingest.server import serve
 from ingest.settings import IngestSettings
 from schemas.codec import decode
@@ -65,13 +66,15 @@ def read_topic(kafka: str, topic: str) -> list[tuple[Any, Record]]:
 
 
 class IngestProcess:
-    """One ingest process on a port of its own."""
+    """One ingest process on a port of its own. Its data folder lies beside its log."""
 
     def __init__(self, kafka: str, log_path: Path, workers: int = 1) -> None:
         self.port = free_port()
         with log_path.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", __name__, kafka, str(self.port), str(workers)], stdout=log, stderr=log
+                [sys.executable, "-m", __name__, kafka, str(self.port), str(log_path.with_suffix("")), str(workers)],
+                stdout=log,
+                stderr=log,
             )
 
     def ask(self, method: str, url: str, body: bytes | None = None, headers: Mapping[str, str] | None = None) -> Said:
@@ -110,5 +113,7 @@ class IngestProcess:
 
 
 if __name__ == "__main__":
-    address, port, workers = sys.argv[1:]
-    serve(IngestSettings(address, int(port), Path(os.curdir), KEYS, workers=int(workers)))
+    address, port, folder, workers = sys.argv[1:]
+    beside = Path(folder) / "ingest.yaml"
+    settings = IngestSettings(address, int(port), Path(folder), KEYS, workers=int(workers))
+    serve(replace(settings, config=read_config(beside if beside.exists() else None)))
