@@ -116,6 +116,7 @@ def retry_letters(ctx: click.Context, data: Path | None, names: tuple[str, ...],
     if not names and reason is None:
         raise click.UsageError("name dead letters by their ids, or all of a reason with --reason")
     from console.keys import load_keys
+    from console.privacy import edge_in
     from ingest.bulk_publisher import BulkPublisher
     from ingest.load import intake_now
 
@@ -128,7 +129,8 @@ def retry_letters(ctx: click.Context, data: Path | None, names: tuple[str, ...],
     finally:
         client.close()
     kafka = installation.broker()
-    intake = intake_now(kafka, load_keys(installation.data))
+    keeper = edge_in(installation.data).keeper
+    intake = intake_now(kafka, load_keys(installation.data), keeper=keeper)
     with BulkPublisher(kafka) as publisher:
         results = [retry(letter, intake, publisher, installation.ingest) for letter in letters]
     for result in results:

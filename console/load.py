@@ -138,11 +138,13 @@ def load_into(
 ) -> tuple[LoadResult, float]:
     """Load what is left of the file; how many seconds it took. AlreadyLoading, and what ``load_file`` raises."""
     from console.keys import load_keys
+    from console.privacy import edge_in
     from ingest.bulk_publisher import BulkPublisher
     from ingest.load import intake_now, load_file
     from ingest.loading.progress import Progress, ProgressFile
 
-    intake = intake_now(kafka, load_keys(installation.data))
+    keeper = edge_in(installation.data).keeper
+    intake = intake_now(kafka, load_keys(installation.data), keeper=keeper)
     began = time.monotonic()
 
     def loaded(done: Progress, kept: ProgressFile | None) -> LoadResult:

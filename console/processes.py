@@ -68,6 +68,7 @@ def ingest(data: Path | None, host: str, port: int, workers: int, config: Path |
     """
     from console.keys import load_keys
     from ingest.config import read_config
+    from ingest.edge.visitor import edge_of
     from ingest.errors import ConfigInvalid
     from ingest.server import serve
     from ingest.settings import IngestSettings
@@ -77,6 +78,7 @@ def ingest(data: Path | None, host: str, port: int, workers: int, config: Path |
     beside_data = folder / "ingest.yaml"
     try:
         read = read_config(config or (beside_data if beside_data.exists() else None))
+        edge_of(read.edge, read.privacy, folder)  # the files that it names are seen to be good before anything serves
     except ConfigInvalid as error:
         raise ConsoleError(str(error)) from None
     serve(

@@ -95,6 +95,8 @@ class CatalogIndex:
     """How long a session can matter: the longest window of the catalog."""
     currencies: Mapping[str, str]
     """Advertiser → the currency of a conversion that names none."""
+    buyers: frozenset[str]
+    """Customers who are partners (RULES, SELF_REFERRAL)."""
 
     @classmethod
     def of(cls, version: int, catalog: Catalog) -> CatalogIndex:
@@ -114,7 +116,9 @@ class CatalogIndex:
         advertisers = frozenset(advertiser.id for advertiser in catalog.advertisers)
         tags = {advertiser_tag(name): name for name in advertisers}
         currencies = {advertiser.id: advertiser.currency for advertiser in catalog.advertisers}
-        return cls(version, offers, dict(links), advertisers, owners, tags, cookie_age_s(catalog), currencies)
+        buyers = frozenset(buyer for partner in catalog.partners for buyer in partner.buyer_ids)
+        age_s = cookie_age_s(catalog)
+        return cls(version, offers, dict(links), advertisers, owners, tags, age_s, currencies, buyers)
 
     def link(self, slug: str, at: int) -> LinkEntry | None:
         """The short link in force at ``at``, else the last one that had this slug; None for a slug nobody had."""

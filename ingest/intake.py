@@ -8,6 +8,8 @@ from typing import Any, NamedTuple
 from ingest.access.secrets import masked
 from ingest.catalog_index import CatalogIndex
 from ingest.envelope import Message, dead_letter_message, event_message
+from ingest.privacy.keeper import Keeper
+from ingest.privacy.redact import redacted
 from ingest.quick_touch import quick_touch
 from schemas.errors import InvalidEvent
 from schemas.events import dead_letter, parse_event
@@ -36,10 +38,15 @@ def kind_and_id(event: Event) -> tuple[str, str]:
 class Intake:
     """Judges events by the catalog in effect. Raises nothing but InvalidEvent, and NoCatalog before the first one."""
 
-    def __init__(self, keys: ClickIdKeys, catalog_at: Callable[[int], CatalogIndex]) -> None:
-        """``catalog_at`` gives the index in effect at a millisecond, or raises NoCatalog."""
+    def __init__(
+        self, keys: ClickIdKeys, catalog_at: Callable[[int], CatalogIndex], keeper: Keeper | None = None
+    ) -> None:
+        """``catalog_at`` gives the index in effect at a millisecond, or raises NoCatalog. ``keeper``: what is kept of
+        an event; None keeps it as it is.
+        """
         self.keys = keys
         self.catalog_at = catalog_at
+        self._keeper = keeper
 
     def accept(
         self,
@@ -74,6 +81,8 @@ class Intake:
 
     def accept_record(self, event: Event, traceparent: str | None = None) -> Accepted:
         """A record that is valid already as its message. InvalidEvent if it is too large for the log."""
+        if self._keeper is not None:
+            event = self._keeper.kept(event, self.catalog_at)
         message = event_message(event, traceparent)
         if len(message.value) > MESSAGE_LIMIT:
             detail = f"{len(message.value)} bytes; one event may have {MESSAGE_LIMIT}"
@@ -81,5 +90,8 @@ class Intake:
         return Accepted(*kind_and_id(event), message)
 
     def refuse(self, error: InvalidEvent, original: bytes, *, now: int, door: str, stage: str = "ingest") -> Message:
-        """The dead letter of what was refused, with its original bytes; only an API key in them is masked."""
-        return dead_letter_message(dead_letter(error, masked(original), stage=stage, door=door, received_at=now))
+        """The dead letter of what was refused, with its original bytes; API keys and what names a person are masked."""
+        sealer = None if self._keeper is None else self._keeper.sealer
+        kept = redacted(masked(original), sealer)
+        told = InvalidEvent(error.reason, error.field, redacted(error.detail.encode(errors="replace"), sealer).decode())
+        return dead_letter_message(dead_letter(told, kept, stage=stage, door=door, received_at=now))

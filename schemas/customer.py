@@ -28,6 +28,11 @@ def customer_hash(text: str) -> str:
     return hashlib.sha256(text.encode(errors="replace")).hexdigest()
 
 
+def as_customer(text: str) -> str:
+    """A customer's id as a record may have it: an e-mail address by its hash, any other name as it is."""
+    return customer_hash(text) if AT.search(text) is not None else text
+
+
 def without_emails(text: str) -> str:
     """The text with every e-mail address in it replaced by its hash."""
     if AT.search(text) is None:
