@@ -1,15 +1,17 @@
 """Server to server: ``POST /v1/events`` with a JSON array or NDJSON. One bad event does not cost the others.
 
 ``BulkDoor`` is the door of ``/v1/adjustments`` too. Each item gets a result, in order: ``accepted`` with the event's
-id; ``duplicate``, where the same event stood in this body before (it goes into the log all the same, where the audit
-counts it; a copy of last week's is told by attribution, not here); ``rejected`` with reason, field and detail.
+id; ``duplicate`` for the same event again, as far as it is known here (a touch or an adjustment from this body, a
+conversion from those that ``RecentConversions`` remembers); ``rejected`` with reason, field and detail, ``CONFLICT``
+among them, where the order is known with other content (RULES R29, R30). Duplicates and conflicts go into the log all
+the same: what they come to is decided behind it, where the audit counts them.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from http import HTTPStatus
 from typing import Any
 
@@ -22,6 +24,7 @@ from ingest.envelope import Message
 from ingest.errors import Refusal
 from ingest.http import Answer, Exchange, Scope, json_answer, problem, traceparent_of
 from ingest.idempotency import HEADER, Idempotency
+from ingest.recent import Standing
 from schemas.errors import InvalidEvent
 
 DOOR = "bulk"
@@ -80,6 +83,8 @@ class BulkDoor:
         accepted: Counter[str] = Counter()
         refused: Counter[str] = Counter()
         seen: set[bytes] = set()
+        standings: Counter[str] = Counter()
+        remembered: list[str] = []
         for number, (fields, original, broken) in enumerate(items, 1):
             try:
                 if broken is not None:
@@ -100,21 +105,40 @@ class BulkDoor:
             else:
                 messages.append(event.message)
                 accepted[event.kind] += 1
-                value = event.message.value
-                results.append({"status": "duplicate" if value in seen else "accepted", "id": event.id})
-                seen.add(value)
+                if event.kind == "conversion":
+                    standing = self._standing(event.id, fields, now)
+                    if standing == "accepted":
+                        remembered.append(event.id)
+                else:
+                    value = event.message.value
+                    standing = "duplicate" if value in seen else "accepted"
+                    seen.add(value)
+                standings[standing] += 1
+                results.append({"status": standing, "id": event.id} if standing != "conflict" else conflict(event.id))
             if number % YIELD_EVERY == 0:
                 await asyncio.sleep(0)
-        await self._context.publisher.publish_all(messages)
-        self._count(accepted, refused)
-        duplicates = accepted.total() - len(seen)
+        try:
+            await self._context.publisher.publish_all(messages)
+        except BaseException:
+            for name in remembered:
+                self._context.recent.forget(name)
+            raise
+        self._count(accepted, refused, standings)
         content = {
-            "accepted": len(seen),
-            "duplicates": duplicates,
-            "rejected": refused.total(),
+            "accepted": standings["accepted"],
+            "duplicates": standings["duplicate"],
+            "rejected": refused.total() + standings["conflict"],
             "results": results,
         }
         return json_answer(HTTPStatus.ACCEPTED, content)
+
+    def _standing(self, conversion_id: str, fields: Mapping[str, Any], now: int) -> Standing:
+        """What an accepted conversion is beside those known."""
+        amount, currency = fields.get("amount"), fields.get("currency")
+        given = currency.strip().upper() if currency else None
+        if given is None:
+            given = self._context.intake.catalog_at(now).currencies.get(fields["advertiser_id"].strip())
+        return self._context.recent.meet(conversion_id, None if amount in (None, "") else str(amount).strip(), given)
 
     async def _unusable(self, refusal: Refusal, raw: bytes, now: int) -> Answer:
         """The whole body as one dead letter."""
@@ -123,11 +147,21 @@ class BulkDoor:
         self._context.metrics.refused.labels(self._door, refusal.reason).inc()
         return problem(refusal)
 
-    def _count(self, accepted: Counter[str], refused: Counter[str]) -> None:
+    def _count(self, accepted: Counter[str], refused: Counter[str], standings: Counter[str]) -> None:
         for kind, count in accepted.items():
             self._context.metrics.accepted.labels(self._door, kind).inc(count)
         for reason, count in refused.items():
             self._context.metrics.refused.labels(self._door, reason).inc(count)
+        for standing in ("duplicate", "conflict"):
+            if standings[standing]:
+                self._context.metrics.known.labels(self._door, standing).inc(standings[standing])
+
+
+def conflict(conversion_id: str) -> dict[str, Any]:
+    detail = (
+        "the order is known with another amount or currency, and the first stands; to correct it send an adjustment"
+    )
+    return {"status": "rejected", "id": conversion_id, "reason": "CONFLICT", "field": "amount", "detail": detail}
 
 
 def items_of(body: bytes, content_type: str, limit: int) -> Iterator[Item]:

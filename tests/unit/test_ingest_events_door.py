@@ -137,3 +137,26 @@ def test_nothing_is_answered_before_it_is_durable() -> None:
     assert door.ask("POST", "/v1/events", NDJSON).status == 503
     assert door.ask("POST", "/v1/events", b"[").status == 503
     assert FrontDoor(index=None).ask("POST", "/v1/events", NDJSON).json["reason"] == "NO_CATALOG"
+
+
+def test_copies_and_conflicts_are_told_as_far_as_they_are_known() -> None:
+    door = FrontDoor()
+    paid = {**SALE, "amount": "49.90"}
+    said = door.ask("POST", "/v1/events", orjson.dumps([paid, CLICK, paid, CLICK, {**paid, "currency": "eur"}]))
+    assert [result["status"] for result in said.json["results"]] == [
+        *("accepted", "accepted", "duplicate", "duplicate", "duplicate")
+    ]
+    assert (said.json["accepted"], said.json["duplicates"], said.json["rejected"]) == (2, 3, 0)
+    again = door.ask("POST", "/v1/events", orjson.dumps([{**paid, "amount": 50}, paid]))
+    conflict, copy = again.json["results"]
+    assert (conflict["status"], conflict["reason"], conflict["field"]) == ("rejected", "CONFLICT", "amount")
+    assert copy["status"] == "duplicate"
+    assert len(door.publisher.messages) == 7, "what they come to is decided behind the log"
+
+
+def test_what_was_not_published_is_not_remembered() -> None:
+    door = FrontDoor()
+    door.publisher.away = True
+    assert door.ask("POST", "/v1/events", orjson.dumps([SALE])).status == 503
+    door.publisher.away = False
+    assert door.ask("POST", "/v1/events", orjson.dumps([SALE])).json["accepted"] == 1
