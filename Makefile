@@ -9,7 +9,7 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 NEEDS_MB := 2500
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test chaos lint types format bench bench-join docs wheel lock clean
+.PHONY: help setup demo test chaos chaos-ingest lint types format bench bench-join bench-ingest docs wheel lock clean
 
 help: ## this list
 	@echo "Accredit: streaming attribution. Targets:"
@@ -59,10 +59,16 @@ format: $(READY) ## format the code
 chaos: $(READY) ## kill, freeze, join and leave under load, then count what is wrong, lost or there twice
 	@$(BIN)/python -m tests.chaos
 
-bench: bench-join ## all benchmarks
+chaos-ingest: $(READY) ## a minute of visits, postbacks and bulk while Kafka and ingest are killed, then count
+	@$(BIN)/python -m tests.chaos.ingest
+
+bench: bench-join bench-ingest ## all benchmarks
 
 bench-join: $(READY) ## events/s of the attribution worker beside a stock Faust agent with a Table
 	@$(BIN)/python -m bench.join
+
+bench-ingest: $(READY) ## redirects/s with durable acks beside nginx with a bare 302; bulk beside the bare producer
+	@$(BIN)/python -m bench.ingest
 
 docs: $(READY) ## write the reference pages in docs/reference from the code
 	@$(BIN)/python -m docs.write_reference

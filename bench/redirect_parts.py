@@ -1,0 +1,139 @@
+"""What a redirect costs, part by part, in one process without a socket, with a real Kafka behind it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from bench.wrk import HEADERS
+from ingest.access.gate import Gate
+from ingest.catalog_index import CatalogIndex
+from ingest.cookies import SessionCookie
+from ingest.door import DoorContext
+from ingest.edge.visitor import edge_of
+from ingest.health import Health
+from ingest.intake import Intake
+from ingest.metrics import Metrics
+from ingest.routes import RouteTable, routes_of
+from ingest.rsgi import Doors
+from ingest.settings import IngestSettings
+from ingest.spool.publisher import SpoolingPublisher
+from ingest.touches import Touches
+from schemas.catalog import load_catalog
+from schemas.ids import ClickIdKeys, new_session_id, session_key
+
+TIMES = 20_000
+LOT = 250
+QUERY = "partner=anna&sub1=spring&sub2=top&utm_source=blog&gclid=abc"
+PATH = "/c/lamps"
+
+
+class Headers:
+    """Headers as RSGI has them."""
+
+    def __init__(self) -> None:
+        pairs = (line.split(": ", 1) for line in HEADERS)
+        self._values = {name.lower(): value for name, value in pairs} | {"host": "go.example"}
+
+    def get(self, key: str, default: Any = None, /) -> Any:
+        return self._values.get(key, default)
+
+    def get_all(self, key: str, /) -> list[str]:
+        return [self._values[key]] if key in self._values else []
+
+
+class Request:
+    """A visit as RSGI has it, and the other half that takes its answer."""
+
+    method, path, query_string, scheme = "GET", PATH, QUERY, "http"
+    client, authority = "198.51.100.7:4711", None
+    headers = Headers()
+
+    async def __aiter__(self) -> Any:
+        yield b""
+
+    def response_empty(self, status: int, headers: Any) -> None:
+        assert status == 302
+
+    def response_bytes(self, status: int, headers: Any, body: bytes) -> None:
+        raise AssertionError(body)
+
+
+def each_us(work: Callable[[], object]) -> float:
+    """Microseconds of one call."""
+    work()
+    began = time.perf_counter()
+    for _ in range(TIMES):
+        work()
+    return (time.perf_counter() - began) / TIMES * 1e6
+
+
+async def costs(kafka: str, folder: Path, catalog: str) -> list[tuple[str, float]]:
+    """Name and microseconds of every part, the whole last."""
+    loop = asyncio.get_running_loop()
+    settings = IngestSettings(kafka, 0, folder, ClickIdKeys(1, {1: os.urandom(32)}))
+    metrics = Metrics()
+    index = CatalogIndex.of(1, load_catalog(catalog))
+    edge = edge_of(settings.config.edge, settings.config.privacy, folder)
+    edge.agents.warm()
+    intake = Intake(settings.keys, lambda now: index, edge.keeper)
+    publisher = SpoolingPublisher(settings, loop, metrics)
+    context = DoorContext(settings, publisher, intake, metrics, edge=edge, gate=Gate(settings.config.access))
+    health: Any = Health.__new__(Health)
+    routes = routes_of(context, health)
+    touches, cookie, request = Touches(context), SessionCookie(settings), Request()
+    scope: Any = request
+    now, entry = context.now(), index.offers["lamps"]
+    asked = touches.asked(QUERY)
+    visitor = edge.visitor(scope, now, asked.raw)
+    touch = touches.take("click", "redirect", scope, now, index, entry, asked).touch
+    accepted = intake.accept_record(touch)
+
+    def identity() -> None:
+        sid = cookie.read([]) or new_session_id(now, context.entropy(10))
+        settings.keys.mint(session_key(sid), now, "shop", context.entropy(6))
+        cookie.write(sid, "http", "go.example", index.cookie_age_s)
+
+    def look() -> None:
+        edge.visitor(scope, now, asked.raw)
+        edge.marks(visitor, touch.session_id, "lamps", "anna", now, "click")
+
+    def count() -> None:
+        metrics.took("redirect", "click")
+        metrics.answered("redirect", 302, 0.001)
+
+    found = [
+        ("routing", each_us(partial(RouteTable(routes).find, PATH))),
+        ("parsing the query", each_us(partial(touches.asked, QUERY))),
+        ("edge: agent, country, network, consent, repeats", each_us(look)),
+        ("session, click id, cookie", each_us(identity)),
+        ("encode: Avro, headers", each_us(partial(intake.accept_record, touch))),
+        ("metrics", each_us(count)),
+    ]
+    try:
+        await publisher.publish(accepted.message)
+        produce_s = ack_s = whole_s = 0.0
+        for _ in range(TIMES // LOT):
+            began = time.process_time()
+            waiting = [publisher.publish(accepted.message) for _ in range(LOT)]
+            produced = time.process_time()
+            await asyncio.gather(*waiting)
+            produce_s += produced - began
+            ack_s += time.process_time() - produced
+        doors = Doors(context, routes)
+        for _ in range(TIMES // LOT):
+            began = time.process_time()
+            await asyncio.gather(*(doors(scope, request) for _ in range(LOT)))
+            whole_s += time.process_time() - began
+    finally:
+        publisher.close(2)
+    found.append(("produce", produce_s / TIMES * 1e6))
+    found.append(("acknowledgement, and librdkafka's threads", ack_s / TIMES * 1e6))
+    whole = whole_s / TIMES * 1e6
+    found.append(("record, landing page, answer, coroutines", whole - sum(us for _, us in found)))
+    return [*found, ("whole", whole)]
