@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import time
-import urllib.error
-import urllib.request
 from base64 import b64decode
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -22,6 +20,7 @@ if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client
 
     from ingest.bulk_publisher import BulkPublisher
+    from ingest.conversion_config import PostbackConfig
     from ingest.intake import Intake
 
 COLUMNS = ("id", "received_at", "stage", "door", "reason", "field", "detail", "place", "withdrawn")
@@ -116,11 +115,12 @@ def retry_letters(ctx: click.Context, data: Path | None, names: tuple[str, ...],
     if not names and reason is None:
         raise click.UsageError("name dead letters by their ids, or all of a reason with --reason")
     from console.keys import load_keys
-    from console.privacy import edge_in
+    from console.privacy import config_in, edge_in
     from ingest.bulk_publisher import BulkPublisher
     from ingest.load import intake_now
 
     installation = running(data)
+    postbacks = config_in(installation.data).postbacks
     client = clickhouse(installation)
     try:
         letters = [one_letter(client, name) for name in names]
@@ -132,7 +132,7 @@ def retry_letters(ctx: click.Context, data: Path | None, names: tuple[str, ...],
     keeper = edge_in(installation.data).keeper
     intake = intake_now(kafka, load_keys(installation.data), keeper=keeper)
     with BulkPublisher(kafka) as publisher:
-        results = [retry(letter, intake, publisher, installation.ingest) for letter in letters]
+        results = [retry(letter, intake, publisher, postbacks) for letter in letters]
     for result in results:
         click.echo(f"{result.name[:12]}  {'accepted' if result.accepted else 'not accepted'}  {result.said}")
     accepted = sum(result.accepted for result in results)
@@ -201,12 +201,12 @@ def readable(original: bytes) -> str:
         return original.hex(" ", 4)
 
 
-def retry(letter: DeadLetter, intake: Intake, publisher: BulkPublisher, ingest: str | None) -> Retried:
+def retry(letter: DeadLetter, intake: Intake, publisher: BulkPublisher, postbacks: PostbackConfig) -> Retried:
     """Take the original again, received now; if it is accepted, withdraw the letter with the next version."""
     if letter.withdrawn:
         return Retried(letter.dead_letter_id, True, "is withdrawn already")
     try:
-        said = send_again(letter, intake, publisher, ingest)
+        said = send_again(letter, intake, publisher, postbacks)
     except (InvalidEvent, NotRetried) as error:
         return Retried(letter.dead_letter_id, False, str(error))
     from ingest.envelope import dead_letter_message
@@ -215,10 +215,11 @@ def retry(letter: DeadLetter, intake: Intake, publisher: BulkPublisher, ingest: 
     return Retried(letter.dead_letter_id, True, said)
 
 
-def send_again(letter: DeadLetter, intake: Intake, publisher: BulkPublisher, ingest: str | None) -> str:
+def send_again(letter: DeadLetter, intake: Intake, publisher: BulkPublisher, postbacks: PostbackConfig) -> str:
     """Publish the event that the letter holds. InvalidEvent says what is still wrong, NotRetried that nothing helps."""
     import orjson
 
+    from ingest.conversion_retry import is_conversion_link, reported_again
     from schemas.codec import decode
 
     if letter.stage == "settlement":
@@ -237,8 +238,15 @@ def send_again(letter: DeadLetter, intake: Intake, publisher: BulkPublisher, ing
         index.check(again)
         publisher.publish(intake.accept_record(again).message)
         return f"order {record.order_id!r} received again"
-    if letter.original.startswith((b"GET /pb", b"POST /pb")):
-        return postback_again(letter.original, ingest)
+    if is_conversion_link(letter.original):
+        index = intake.catalog_at(now)
+        taken = [
+            intake.accept(event, now=now, door=door)
+            for event in reported_again(letter.original, door, postbacks, intake.keys, index, letter.received_at)
+        ]
+        for each in taken:
+            publisher.publish(each.message)
+        return ", ".join(f"{each.kind} {each.id}" for each in taken)
     try:
         fields = orjson.loads(letter.original)
     except orjson.JSONDecodeError:
@@ -248,17 +256,3 @@ def send_again(letter: DeadLetter, intake: Intake, publisher: BulkPublisher, ing
     accepted = intake.accept(fields, now=now, door=door)
     publisher.publish(accepted.message)
     return f"{accepted.kind} {accepted.id}"
-
-
-def postback_again(original: bytes, ingest: str | None) -> str:
-    """Send a postback's request line and body to the running ingest."""
-    if ingest is None:
-        raise NotRetried("no ingest runs that could take the postback again")
-    line, _, body = original.partition(b"\r\n\r\n")
-    method, _, target = line.decode().partition(" ")
-    request = urllib.request.Request(f"{ingest}{target}", data=body if method == "POST" else None, method=method)
-    try:
-        with urllib.request.urlopen(request, timeout=30) as answer:
-            return f"postback: {answer.read().decode()}"
-    except urllib.error.HTTPError as error:
-        raise NotRetried(f"postback: {error.read().decode()}") from None

@@ -123,6 +123,7 @@ def stand_in(fields: Mapping[str, Any]) -> str | None:
 
     By its session: one per session, offer and goal. By its promo code: one per code, buyer, amount and UTC day.
     """
+    parts: tuple[Any, ...]
     if isinstance(session := fields.get("session_id"), str):
         parts = ("session", session, fields.get("offer_id"))
     elif isinstance(code := fields.get("promo_code"), str):

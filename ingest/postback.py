@@ -48,14 +48,15 @@ async def body_of(scope: Scope, exchange: Exchange, timeout_s: float) -> bytes:
 
 def request_params(scope: Scope, body: bytes) -> dict[str, Any]:
     """Query and body together. InvalidEvent for a broken body, Refusal 415 for one of another kind."""
-    return {**parse_query(scope.query_string), **body_params(scope, body)}
+    content_type = scope.headers.get("content-type") or ""
+    return {**parse_query(scope.query_string), **body_params(content_type, body)}
 
 
-def body_params(scope: Scope, body: bytes) -> dict[str, Any]:
-    """A form's or a JSON object's parameters."""
+def body_params(content_type: str, body: bytes) -> dict[str, Any]:
+    """A form's or a JSON object's parameters. An empty content type: whichever of the two it looks like."""
     if not body.strip():
         return {}
-    content_type = (scope.headers.get("content-type") or "").partition(";")[0].strip().lower()
+    content_type = content_type.partition(";")[0].strip().lower()
     if content_type.endswith("json") or (content_type in ("", "text/plain") and body.lstrip()[:1] == b"{"):
         try:
             content = orjson.loads(body)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -11,11 +12,14 @@ import pytest
 
 from ingest.access.gate import Gate
 from ingest.config import IngestConfig
+from ingest.conversion_config import PostbackConfig
+from ingest.conversion_retry import is_conversion_link, reported_again
 from ingest.errors import Refusal
 from schemas.customer import customer_hash
-from schemas.ids import conversion_id
+from schemas.ids import advertiser_tag, conversion_id
 from schemas.records import Adjustment, Conversion, DeadLetter
-from tests.support.front_door import KEYS, NOW, SESSION, FrontDoor
+from schemas.times import format_time
+from tests.support.front_door import INDEX, KEYS, NOW, SESSION, FrontDoor
 
 TID = KEYS.mint(bytes.fromhex(SESSION.replace("-", "")), NOW - 1_000, "shop", b"123456")
 STRANGERS = KEYS.mint(bytes(16), NOW, "nobody", b"123456")
@@ -274,6 +278,24 @@ def test_what_was_not_made_durable_is_not_remembered() -> None:
     assert door.ask("GET", "/pb?advertiser_id=shop&order_id=7").status == 503
     door.publisher.away = False
     assert door.ask("GET", "/pb?advertiser_id=shop&order_id=7").json["status"] == "accepted"
+
+
+def test_a_dead_letter_holds_what_a_retry_needs() -> None:
+    door = FrontDoor()
+    body = b"order_id=7&amount=5&customer=anna%40shop.example&status=approved"
+    assert door.ask("POST", f"/pb?transaction_id={STRANGERS}&token=geheim", body, FORM).status == 422
+    (letter,) = door.publisher.records("dead-letters")
+    assert isinstance(letter, DeadLetter)
+    assert is_conversion_link(letter.original)
+    tags = {advertiser_tag("nobody"): "shop"}
+    index = replace(INDEX, tags=tags)
+    again = reported_again(letter.original, letter.door or "", PostbackConfig(), KEYS, index, letter.received_at)
+    sold, approved = again
+    assert (sold["advertiser_id"], sold["order_id"], sold["customer_id"]) == ("shop", "7", ANNA)
+    assert sold["occurred_at"] == format_time(NOW)
+    assert (approved["type"], approved["action"]) == ("adjustment", "approve")
+    assert not is_conversion_link(b'{"type":"click"}')
+    assert not is_conversion_link(b"GET /c/shoes?partner=anna")
 
 
 class Bouncer(Gate):
