@@ -7,6 +7,7 @@ loopback.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from console.report import BY, ON_SCREEN, narrowed, read_report
 from console.settings import Settings
 from console.status import as_json, read_status
 from console.tables import to_csv
+from ingest.errors import IngestError
 from sinks.clickhouse.errors import SinkError
 
 log = structlog.get_logger(__name__)
@@ -53,6 +55,7 @@ class Pages:
                 web.get("/", self.index),
                 web.get("/status.json", self.status),
                 web.get("/report.csv", self.report),
+                web.get("/links", self.links),
                 web.get("/healthz", self.healthz),
                 web.get("/readyz", self.readyz),
                 web.get("/metrics", self.metrics),
@@ -92,6 +95,12 @@ class Pages:
             return web.Response(status=503, text=f"{error}\n")
         return web.Response(text=to_csv(found.columns, found.rows), content_type="text/csv")
 
+    async def links(self, request: web.Request) -> web.Response:
+        """Tracking links: build, check, try. Nothing is recorded."""
+        PAGES.labels("links").inc()
+        text = await asyncio.to_thread(self._links, dict(request.query))
+        return web.Response(text=text, content_type="text/html")
+
     async def healthz(self, request: web.Request) -> web.Response:
         """Alive."""
         return web.Response(text="ok\n")
@@ -106,6 +115,16 @@ class Pages:
     async def metrics(self, request: web.Request) -> web.Response:
         """Prometheus's text format."""
         return web.Response(body=generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+    def _links(self, asked: dict[str, str]) -> str:
+        from console.links.ground import ground_of
+        from console.links.page import outcome, page
+
+        try:
+            ground = ground_of(self.installation())
+        except (ConsoleError, IngestError) as error:
+            return page(str(error), asked, None)
+        return page(ground, asked, outcome(asked, ground, time.time_ns() // 1_000_000))
 
     def _report(self, installation: Installation, by: str, limit: int = ROWS_SHOWN) -> Shown:
         try:

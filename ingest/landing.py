@@ -21,18 +21,18 @@ class LandingUrl:
     ``foreign``: written by a partner, not by the operator: only our own macros are any, other braces are kept as text.
     """
 
-    __slots__ = ("_literals", "_macros", "template")
+    __slots__ = ("_literals", "macros", "template")
 
     def __init__(self, template: str, *, foreign: bool = False) -> None:
         self.template = template
         parts = (OURS if foreign else MACRO).split(template)
         self._literals = [quote(literal, safe=URL_SAFE) for literal in parts[::2]]
-        self._macros = [MACROS.get(name, name) for name in parts[1::2]]
+        self.macros = [MACROS.get(name, name) for name in parts[1::2]]
 
     def fill(self, values: Mapping[str, str | None], params: Mapping[str, str] = NO_PARAMS) -> str:
         """The URL for one click, every value percent-encoded. A macro without a value becomes empty."""
         out = self._literals[0]
-        for macro, literal in zip(self._macros, self._literals[1:], strict=True):
+        for macro, literal in zip(self.macros, self._literals[1:], strict=True):
             value = values[macro] if macro in values else params.get(macro)
             if value:
                 out += value if UNRESERVED.fullmatch(value) is not None else quote(value, safe="", errors="replace")

@@ -1,0 +1,1 @@
+"""Tracking links: built, checked, and tried without anything being recorded; on the command line and in the browser."""
