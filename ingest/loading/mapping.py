@@ -41,7 +41,7 @@ FIELDS = frozenset(name for model in MODELS.values() for name in model.model_fie
 def known_zone(name: str) -> str:
     try:
         ZoneInfo(name)
-    except (OSError, ValueError):
+    except (KeyError, OSError, ValueError):
         raise ValueError(f"{name!r} is no time zone; write one like Europe/Berlin or UTC") from None
     return name
 
@@ -78,9 +78,9 @@ class TimeFormat(BaseModel):
         """A time as RFC 3339 text. ValueError, or OverflowError, for what is none; what has another type stays."""
         if isinstance(value, datetime | date):
             moment = value if isinstance(value, datetime) else datetime(value.year, value.month, value.day)
-            return format_time(since_epoch(moment.replace(tzinfo=moment.tzinfo or self.zone or UTC)))
+            return shown((moment.replace(tzinfo=moment.tzinfo or self.zone or UTC) - EPOCH) // MILLISECOND)
         if self.format in EPOCH_UNITS:
-            return format_time(int(Decimal(str(value)) * EPOCH_UNITS[self.format]))
+            return shown(int(Decimal(str(value)) * EPOCH_UNITS[self.format]))
         if not isinstance(value, str):
             return value
         if self.format == "iso" and self.zone is None:
@@ -91,7 +91,7 @@ class TimeFormat(BaseModel):
             if self.zone is None:
                 raise ValueError(f"{text!r} says no offset; name the timezone in the mapping's times")
             moment = moment.replace(tzinfo=self.zone)
-        return format_time(since_epoch(moment))
+        return shown((moment - EPOCH) // MILLISECOND)
 
 
 class ColumnMapping(BaseModel):
@@ -147,11 +147,10 @@ class ColumnMapping(BaseModel):
         return fields
 
 
-def since_epoch(moment: datetime) -> int:
-    milliseconds = (moment - EPOCH) // MILLISECOND
+def shown(milliseconds: int) -> str:
     if milliseconds < 0:
-        raise ValueError(f"{moment.isoformat()} is before 1970")
-    return milliseconds
+        raise ValueError("it is before 1970")
+    return format_time(milliseconds)
 
 
 def as_text(field: str, value: Any) -> Any:

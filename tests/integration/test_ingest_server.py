@@ -21,6 +21,7 @@ from ingest.catalog_log import produce_version, publish_catalog, read_catalog_lo
 from ingest.envelope import event_message
 from ingest.errors import CatalogRaced, KafkaUnreachable
 from ingest.load import intake_now, load_file
+from ingest.loading.rows import ndjson_rows
 from schemas.errors import CatalogInvalid
 from schemas.ids import new_session_id, session_key
 from schemas.records import Click, Conversion, DeadLetter
@@ -158,7 +159,7 @@ def test_of_two_appliers_the_second_is_told(broker: Kafka, monkeypatch: pytest.M
 def test_file_is_loaded_and_back_filled_events_stay(broker: Kafka) -> None:
     lines = [json.dumps({**CLICK, "offer_id": "shoes", "sub2": f"line-{i}"}).encode() + b"\n" for i in range(500)]
     with BulkPublisher(broker.bootstrap) as publisher:
-        result = load_file([*lines, b"{oops\n"], publisher, intake_now(broker.bootstrap, KEYS))
+        result = load_file(ndjson_rows([*lines, b"{oops\n"]), publisher, intake_now(broker.bootstrap, KEYS))
     assert (result.accepted, result.rejected) == (500, 1)
     found = [m for m, r in read_topic(broker.bootstrap, "clicks") if isinstance(r, Click) and r.sub2 is not None]
     assert len(found) == 500
