@@ -1,0 +1,68 @@
+"""Two processes of the front door on a real broker: what one has accepted the other calls a duplicate."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from deploy.local.kafka import Kafka
+from ingest.catalog_log import publish_catalog
+from ingest.recent import RecentConversions
+from ingest.recent_follow import ConversionFollower
+from schemas.ids import conversion_id
+from tests.support.front_door import CATALOG
+from tests.support.ingest_process import IngestProcess, create_topics, read_topic, until
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture(scope="module")
+def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kafka]:
+    """A broker of this module's own: the topics have their real names."""
+    broker = Kafka(tmp_path_factory.mktemp("recent"))
+    broker.start()
+    try:
+        create_topics(broker.bootstrap)
+        yield broker
+    finally:
+        broker.stop()
+
+
+def report(process: IngestProcess, order: str, amount: str = "5") -> str:
+    said = process.ask("GET", f"/pb?advertiser_id=shop&order_id={order}&amount={amount}").json
+    return str(said.get("reason") or said["status"])
+
+
+def test_processes_agree_on_what_is_a_copy(broker: Kafka, tmp_path: Path) -> None:
+    publish_catalog(broker.bootstrap, CATALOG, "test")
+    processes = [IngestProcess(broker.bootstrap, tmp_path / f"ingest{number}.log") for number in (1, 2)]
+    try:
+        one, other = processes
+        until(lambda: one.ready() and other.ready(), "both to be ready")
+        assert report(one, "first") == "accepted"
+        assert report(one, "first") == "duplicate"
+        asked = 1
+
+        def known_to_the_other() -> bool:
+            nonlocal asked
+            asked += 1
+            return report(one, f"order-{asked}") == "accepted" and report(other, f"order-{asked - 1}") == "duplicate"
+
+        until(known_to_the_other, "the other process to follow")
+        assert report(other, "first", "5.00") == "duplicate"
+        assert report(other, "first", "6") == "CONFLICT"
+    finally:
+        for process in processes:
+            process.stop()
+    orders = {record.conversion_id for _, record in read_topic(broker.bootstrap, "conversions")}  # type: ignore[union-attr]
+
+    recent = RecentConversions()
+    follower = ConversionFollower(broker.bootstrap, recent, 1_000, lambda _: "EUR")
+    follower.start()
+    try:
+        until(lambda: len(recent) == len(orders), "a new process to read what was before it")
+        assert recent.meet(conversion_id("shop", "sale", "first", None), "5", "EUR") == "duplicate"
+    finally:
+        follower.close()
