@@ -82,6 +82,6 @@ def credited(credit: dict[str, Any], sale: Sale, ground: Ground) -> Step:
         facts.append((credit["status"], str(credit["reason"])))
     for candidate in credit["candidates"]:
         if candidate["reason"] is not None:
-            facts.append((f"not {candidate['partner_id']}", candidate["reason"]))
+            facts.append(("dropped", f"{candidate['partner_id']} {candidate['type']}: {candidate['reason']}"))
     facts += [("note", note) for note in credit["notes"]]
     return Step(title, facts)
