@@ -1,7 +1,7 @@
 """A key for every subject out of one secret, each of which can be destroyed alone: a puncturable tree of keys.
 
 The tree of Goldreich, Goldwasser and Micali (1986): a node's child is a one-way function of the node, a leaf's key is
-reached from the root in nine steps. To destroy one leaf's key the nodes on its path are replaced by their siblings, which
+reached from the root in nine steps. To destroy one leaf's key the nodes on its path give way to their siblings, which
 lead to every other leaf and not to this one. So a key costs no storage until it is destroyed, and 135 nodes then.
 
 A path has 36 bits of a keyed hash of the subject's name. Two subjects share a leaf once in 69 billion pairs; destroying

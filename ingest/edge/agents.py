@@ -13,7 +13,9 @@ if TYPE_CHECKING:
 AGENTS_KEPT = 16_384
 NONE_SAID = "Other"
 """ua-parser's word for what it does not know."""
-PHONE_SYSTEMS = frozenset({"iOS", "Android", "Windows Phone", "BlackBerry OS", "KaiOS", "Tizen", "Firefox OS", "HarmonyOS"})
+PHONE_SYSTEMS = frozenset(
+    {"iOS", "Android", "Windows Phone", "BlackBerry OS", "KaiOS", "Tizen", "Firefox OS", "HarmonyOS"}
+)
 DESKTOP_SYSTEMS = frozenset({"Windows", "Mac OS X", "Linux", "Ubuntu", "Fedora", "Debian", "Chrome OS", "FreeBSD"})
 TABLET_WORDS = ("ipad", "tablet", "kindle", "silk/", "playbook")
 TV_WORDS = ("smart-tv", "smarttv", "appletv", "apple tv", "googletv", "android tv", "hbbtv", "web0s", "roku")

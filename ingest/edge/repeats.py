@@ -51,7 +51,9 @@ class Rate:
             self._begun_at = now - since % self._window_ms
             since = now - self._begun_at
         count = self._this.get(key, 0) + 1
-        if count > 1 or len(self._this) < self._limit:  # more keys than that are not counted: a flood's is there already
+        if (
+            count > 1 or len(self._this) < self._limit
+        ):  # more keys than that are not counted: a flood's is there already
             self._this[key] = count
         flood = self._flood
         seen = count + self._last.get(key, 0) * (self._window_ms - since) / self._window_ms

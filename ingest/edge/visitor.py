@@ -27,7 +27,16 @@ PLACES_KEPT = 65_536
 LOOK_EVERY_MS = 1_000
 NO_AGENT = Agent("other", None, None, None)
 PRIVATE = Networks(
-    ["10.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7", "fe80::/10", "::1/128"]
+    [
+        "10.0.0.0/8",
+        "127.0.0.0/8",
+        "169.254.0.0/16",
+        "172.16.0.0/12",
+        "192.168.0.0/16",
+        "fc00::/7",
+        "fe80::/10",
+        "::1/128",
+    ]
 )
 """Here a proxy or a test sits in front of everyone: counting its touches would say nothing."""
 

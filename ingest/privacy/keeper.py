@@ -54,7 +54,7 @@ class Keeper:
         return self._adjustment(event)
 
     def _touch(self, touch: Click) -> Click:
-        referrer, agent, ip = touch[PERSONAL_FROM : PERSONAL_FROM + 3]
+        referrer, agent, ip = touch.referrer, touch.user_agent, touch.ip
         if ip is None and agent is None and referrer is None and not touch.params:
             return touch
         if referrer is not None:

@@ -6,10 +6,11 @@ before an erasure can still open what was erased: keep backups of it apart, and 
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fcntl import LOCK_EX, flock
@@ -134,3 +135,20 @@ class LiveSealer:
         """Take up another file, at most every five seconds."""
         if self._file.look(now):
             self.now = self._file.content
+
+
+def forgotten(keys: KeyFile, subjects: Iterable[tuple[str, str]], by: str, at: int) -> KeyFile:
+    """The keys without those of ``subjects`` (kind and name), and with the record of who had them forgotten.
+
+    A subject whose key is gone already adds nothing.
+    """
+    sealer = keys.sealer()
+    tree, erasures = sealer.tree, []
+    for kind, name in subjects:
+        leaf = sealer.leaf(kind, name)
+        if tree.key(leaf) is None:
+            continue
+        tree = tree.without(leaf)
+        digest = hashlib.sha256(keys.salt + f"erasure\0{kind}\0{name}".encode()).hexdigest()[:32]
+        erasures.append(Erasure(at, by, kind, digest))
+    return KeyFile(keys.salt, dict(tree.nodes), (*keys.erasures, *erasures))

@@ -29,6 +29,8 @@ def referrer_without_personal(referrer: str, names: Collection[str]) -> str:
         authority, slash, path = rest.partition("/")
         url = scheme + slashes + authority.rpartition("@")[2] + slash + path
     if mark:
-        pairs = [p for p in query.split("&") if unquote_plus(p.partition("=")[0], errors="replace").lower() not in names]
+        pairs = [
+            p for p in query.split("&") if unquote_plus(p.partition("=")[0], errors="replace").lower() not in names
+        ]
         url = f"{url}?{'&'.join(pairs)}" if pairs else url
     return without_emails(url) if "@" in url or "%40" in url else url

@@ -16,7 +16,9 @@ EMAIL = re.compile(rb"(?<![%b])[%b]{1,128}?(?:@|%%40)[A-Za-z0-9\-]+(?:\.[A-Za-z0
 HASH = re.compile(rb"(?<![0-9A-Fa-f])[0-9A-Fa-f]{64}(?![0-9A-Fa-f])")
 """SHA-256 as senders name customers by it; who knows the address can compute it."""
 IPV4 = re.compile(rb"(?<![\d.])(\d{1,3}\.\d{1,3}\.\d{1,3})\.\d{1,3}(?![\d.])")
-IPV6 = re.compile(rb"(?<![0-9A-Fa-f:])((?:[0-9A-Fa-f]{1,4}(?::|%3[Aa])){3})(?:[0-9A-Fa-f]{0,4}(?::|%3[Aa])){1,5}[0-9A-Fa-f]{0,4}")
+IPV6 = re.compile(
+    rb"(?<![0-9A-Fa-f:])((?:[0-9A-Fa-f]{1,4}(?::|%3[Aa])){3})(?:[0-9A-Fa-f]{0,4}(?::|%3[Aa])){1,5}[0-9A-Fa-f]{0,4}"
+)
 AGENT = rb"user_agent|userAgent|user-agent|referrer|referer|useragent"
 AGENT_MEMBER = re.compile(rb'("(?:%b)"\s*:\s*)"(?:[^"\\]|\\.)*"' % AGENT)
 AGENT_PAIR = re.compile(rb"((?:^|[?&\s])(?:%b)=)[^&\s]*" % AGENT)

@@ -1,0 +1,1 @@
+"""`accredit forget`: make a session or a customer unreadable everywhere, and prove it by search."""
