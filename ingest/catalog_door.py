@@ -93,6 +93,9 @@ class CatalogDoor:
         except UnicodeDecodeError as error:
             detail = f"the body is not UTF-8 ({error.reason} at byte {error.start})"
             raise Refusal(HTTPStatus.BAD_REQUEST, "INVALID_BODY", detail) from None
+        if not text.strip():
+            detail = "there is nothing in the body; an empty catalog is {}"
+            raise Refusal(HTTPStatus.BAD_REQUEST, "EMPTY_BODY", detail)
         dry_run = parse_query(scope.query_string).get("dry_run", "false").lower()
         if dry_run not in ("true", "false"):
             raise Refusal(HTTPStatus.BAD_REQUEST, "INVALID_FIELD", "is true or false", field="dry_run")
@@ -133,9 +136,9 @@ class CatalogDoor:
 
 def if_match(values: Sequence[str]) -> tuple[str, ...] | None:
     """What stands in If-Match; None without one. A weak tag is as good as a strong one: there is one document."""
-    if not values:
-        return None
     text = ",".join(values).strip()
+    if not text:
+        return None
     return ("*",) if text == "*" else tuple(TAGS.findall(text))
 
 

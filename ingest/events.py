@@ -179,7 +179,9 @@ def items_of(body: bytes, content_type: str, limit: int) -> Iterator[Item]:
         if len(events) > limit:
             raise too_many(limit)
         return ((event, b"", None) for event in events)
-    if kind == "application/json" and start == b"{" and b"\n" in body.strip():
+    if kind == "application/json" and b"\n" not in body.strip():
+        return iter([(parse(body), b"", None)])
+    if kind == "application/json" and start == b"{":
         try:
             return iter([(orjson.loads(body), b"", None)])
         except orjson.JSONDecodeError:

@@ -22,7 +22,7 @@ overflow-wrap:anywhere}details{border:1px solid var(--line);border-radius:.4rem;
 summary{cursor:pointer;padding:.5rem .75rem;display:flex;gap:.75rem;align-items:baseline;flex-wrap:wrap}
 details>div{padding:.25rem .9rem 1rem;border-top:1px solid var(--line)}
 .m{font:700 .8rem ui-monospace,monospace;color:#fff;border-radius:.25rem;padding:.15rem .45rem;
-min-width:3.6rem;text-align:center}.get,.head{background:var(--get)}.post{background:var(--post)}
+min-width:3.6rem;text-align:center}.get{background:var(--get)}.post{background:var(--post)}
 .put{background:var(--put)}.options{background:var(--other)}.dim{color:var(--dim)}.wide{overflow-x:auto}
 table{border-collapse:collapse;width:100%;font-size:.92rem}
 td,th{text-align:left;vertical-align:top;padding:.3rem .6rem .3rem 0;border-bottom:1px solid var(--line)}
@@ -38,7 +38,8 @@ POLICY = "; ".join(
     )
 )
 CODE = re.compile(r"``(.+?)``|`(.+?)`")
-METHODS = ("get", "head", "post", "put", "options")
+METHODS = ("get", "post", "put", "options")
+"""HEAD goes without saying where there is a GET."""
 
 
 def page(document: dict[str, Any]) -> str:
@@ -87,7 +88,7 @@ def one_operation(path: str, method: str, operation: dict[str, Any]) -> Iterator
         yield f"<h4>Body</h4><p>{inline(request['description'])}</p>{made_table(contents(request))}"
     answers = (
         (f"<code>{status}</code>", inline(each["description"]), "<br>".join(f"{a} {b}" for a, b in contents(each)))
-        for status, each in operation["responses"].items()
+        for status, each in sorted(operation["responses"].items())
     )
     yield f"<h4>Answers</h4>{made_table(answers)}</div></details>"
 

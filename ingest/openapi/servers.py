@@ -13,7 +13,8 @@ KEYED: list[Json] = [{}, {"apiKey": []}, {"apiKeyHeader": []}]
 ANY: Json = {"type": "object", "additionalProperties": True}
 ENCODING = header("Content-Encoding", "`gzip` or `zstd`.", {"enum": ["gzip", "zstd", "identity"]})
 VERSION: Json = {"ETag": {"description": "The version, in quotes.", "schema": TEXT}}
-CATALOG_KINDS: Json = {"application/yaml": TEXT, "application/json": ref("Catalog")}
+CATALOG_KINDS: Json = dict.fromkeys(("application/yaml", "application/json"), ref("Catalog"))
+PLAIN_KINDS: Json = {"application/yaml": {}, "application/json": ANY}
 TAKEN = (400, 401, 403, 408, 409, 413, 415, 422, 429, 503)
 
 
@@ -62,7 +63,7 @@ def snowplow() -> dict[str, Json]:
     payload: Json = {
         "type": "object",
         "required": ["data"],
-        "properties": {"schema": TEXT, "data": {"type": "array", "items": ANY}},
+        "properties": {"schema": {}, "data": {"type": "array", "items": ANY}},
         "additionalProperties": True,
     }
     ok = answer("Taken, or ignored as no conversion.", {"text/plain": {"const": "ok"}})
@@ -100,13 +101,14 @@ def catalog() -> dict[str, Json]:
     get = operation(
         "catalog_get",
         "The catalog",
-        "The newest version, in effect or a few seconds ahead; as it was applied, or as JSON where that is accepted.",
+        "The newest version, in effect or a few seconds ahead; as it was applied, or as JSON where that is "
+        "accepted: every value in it is text, as the catalog's author wrote it.",
         tag=CATALOG,
         parameters=[
             query("version", "The one of this number.", {"type": "integer", "minimum": 1, "maximum": 999_999_999})
         ],
         security=KEYED,
-        responses={"200": answer("The catalog.", CATALOG_KINDS, VERSION), **problems(400, 401, 403, 404, 429, 503)},
+        responses={"200": answer("The catalog.", PLAIN_KINDS, VERSION), **problems(400, 401, 403, 404, 429, 503)},
     )
     put = operation(
         "catalog_put",
