@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from playwright.sync_api import BrowserContext, Page, sync_playwright
@@ -23,7 +23,10 @@ pytestmark = [
 
 CATALOG = """
 advertisers: [{{id: shop, currency: EUR}}]
-offers: [{{id: lamps, advertiser_id: shop, landing_url: "{shop}/lamps?tid={{transaction_id}}&order={{sub1}}"}}]
+offers:
+  - id: lamps
+    advertiser_id: shop
+    landing_url: "{shop}/lamps?tid={{transaction_id}}&order={{sub1}}&utm_source=blog"
 partners: [{{id: blog, type: publisher}}]
 contracts:
   - {{id: c-blog, partner_id: blog, program_id: shop, from: 2026-01-01T00:00:00Z, payout: [{{percent: "8"}}]}}
@@ -136,9 +139,31 @@ def test_a_purchase_is_credited(shop: tuple[Running, Site], visitor: Visit) -> N
     with visitor.page.expect_request(lambda request: urlsplit(request.url).path == "/px") as sent:
         visitor.page.click("#pay")
     assert sent.value.method == "POST"
-    assert "transaction_id=" in (sent.value.post_data or "")
+    report = parse_qs(sent.value.post_data or "")
+    assert report.keys() == {"advertiser_id", "transaction_id", "utm_source", "order_id", "amount", "currency"}
+    assert report["utm_source"] == ["blog"]
     assert visitor.complaints == []
     credited(installation, "plain")
+
+
+@pytest.mark.parametrize(
+    ("lacking", "path"),
+    [
+        ("delete Navigator.prototype.sendBeacon", "/px"),
+        ("delete Navigator.prototype.sendBeacon; delete window.fetch", "/px.gif"),
+    ],
+    ids=["fetch", "image"],
+)
+def test_older_browsers_report_too(shop: tuple[Running, Site], visitor: Visit, lacking: str, path: str) -> None:
+    _, around = shop
+    visitor.context.add_init_script(lacking)
+    visitor.click_through(around, f"older{path[3:]}")
+    with visitor.page.expect_response(lambda response: urlsplit(response.url).path == path) as answered:
+        visitor.page.click("#buy")
+    request = answered.value.request
+    assert answered.value.status == 200
+    assert ("vera" in request.url + (request.post_data or "")) == (path == "/px"), "no buyer in an address"
+    assert visitor.complaints == []
 
 
 def test_a_purchase_is_credited_by_the_cookie_alone(shop: tuple[Running, Site], visitor: Visit) -> None:
@@ -158,7 +183,7 @@ def test_a_purchase_is_credited_with_gpc(shop: tuple[Running, Site], gpc_visitor
     gpc_visitor.click_through(around, "gpc")
     with gpc_visitor.page.expect_request(lambda request: urlsplit(request.url).path == "/px") as sent:
         gpc_visitor.page.click("#buy")
-    assert "vera" not in (sent.value.post_data or "")
+    assert parse_qs(sent.value.post_data or "").keys() == {"advertiser_id", "transaction_id", "order_id", "amount"}
     assert "cookie" not in sent.value.all_headers()
     assert gpc_visitor.context.cookies() == []
     assert gpc_visitor.kept() == ["", ""]

@@ -6,6 +6,7 @@ import gzip
 import hashlib
 import re
 from base64 import b64encode
+from pathlib import Path
 
 from click.testing import CliRunner
 
@@ -14,6 +15,7 @@ from ingest.script import PATH, script
 from tests.support.front_door import FrontDoor
 
 LIMIT = 3_000
+PAGE = Path(__file__).parents[2] / "docs" / "conversion-links.md"
 
 
 def test_it_is_small() -> None:
@@ -49,4 +51,5 @@ def test_the_command_prints_tag_hash_and_policy() -> None:
     integrity = f"sha384-{b64encode(hashlib.sha384(content).digest()).decode()}"
     assert f'<script src="https://track.example.com{path}"' in said
     assert f'integrity="{integrity}" crossorigin="anonymous"' in said
+    assert said.partition("\n\n")[0] in PAGE.read_text(), "docs/conversion-links.md shows the tag of another version"
     assert re.search(r"script-src https://track.example.com; connect-src .*; img-src ", said)
