@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -13,7 +14,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, KafkaException, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from deploy.local.ports import free_port
@@ -27,18 +28,15 @@ from schemas.topics import CATALOG, CLICKS, CONVERSIONS, CREDITS, DEAD_LETTERS, 
 GROUP = "accredit-attribution"
 PATIENCE_S = 90.0
 START = """
-import sys
+import json, sys
 from pathlib import Path
 from processors.errors import WorkerStopped
 from processors.settings import WorkerSettings
 from processors.worker import run
 
-kafka, state, port, instance = sys.argv[1:]
-settings = WorkerSettings(
-    kafka=kafka, state_dir=Path(state), http_port=int(port), group_instance_id=instance or None, session_timeout_s=6.0
-)
+told = json.loads(sys.argv[1])
 try:
-    run(settings)
+    run(WorkerSettings(**{**told, "state_dir": Path(told["state_dir"])}))
 except WorkerStopped as stopped:
     sys.exit(f"STOPPED {type(stopped).__name__}: {stopped}")
 """
@@ -56,16 +54,28 @@ def until(done: Any, what: str, patience_s: float = PATIENCE_S) -> Any:
 class WorkerProcess:
     """One worker with a state folder of its own."""
 
-    def __init__(self, kafka: str, folder: Path, name: str, *, static: bool = False) -> None:
+    def __init__(
+        self, kafka: str, folder: Path, name: str, *, static: bool = False, state: Path | None = None, **settings: Any
+    ) -> None:
+        """``settings`` as in WorkerSettings."""
         self.kafka = kafka
-        self.state = folder / f"{name}-state"
+        self.state = state or folder / f"{name}-state"
+        self.settings = settings
         self.log = folder / f"{name}.log"
         self.port = free_port()
-        self.instance = name if static else ""
+        self.instance = name if static else None
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        argv = [sys.executable, "-c", START, self.kafka, str(self.state), str(self.port), self.instance]
+        told = {
+            "kafka": self.kafka,
+            "state_dir": str(self.state),
+            "http_port": self.port,
+            "group_instance_id": self.instance,
+            "session_timeout_s": 6.0,
+            **self.settings,
+        }
+        argv = [sys.executable, "-c", START, json.dumps(told)]
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
 
@@ -204,15 +214,26 @@ class Log:
             found.update({(one.conversion_id, one.session_id, one.amount): one for one in decision.credits})
         return found
 
+    def differing(self) -> list[tuple[Credit | None, Credit | None]]:
+        """Up to three credits that are not as expected, each beside what is: short enough to be shown."""
+        found, expected = self.credits(), self.expected()
+        pairs = ((found.get(claim), expected.get(claim)) for claim in sorted(found.keys() | expected.keys(), key=str))
+        return [pair for pair in pairs if pair[0] != pair[1]][:3]
+
     def committed(self) -> dict[tuple[str, int], int]:
-        """The group's offsets; -1 where there is none. Nothing before the broker has found its coordinator."""
+        """The group's offsets; negative where there is none. Nothing before the broker has found its coordinator.
+
+        A consumer of the group is asked, which does not join it: librdkafka's admin client crashes the process when
+        the group has no coordinator yet (2.16).
+        """
         places = [TopicPartition(topic, number) for topic in (CLICKS, CONVERSIONS) for number in range(self.partitions)]
-        asked = ConsumerGroupTopicPartitions(GROUP, places)
-        [answer] = self.admin.list_consumer_group_offsets([asked]).values()
+        consumer = Consumer({"bootstrap.servers": self.kafka, "group.id": GROUP, "enable.auto.commit": False})
         try:
-            return {(one.topic, one.partition): one.offset for one in answer.result(30).topic_partitions or []}
+            return {(one.topic, one.partition): one.offset for one in consumer.committed(places, timeout=10)}
         except KafkaException:
             return {}
+        finally:
+            consumer.close()
 
     def caught_up(self) -> bool:
         """Whether everything in both topics is committed."""
