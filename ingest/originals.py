@@ -39,6 +39,8 @@ def kept_params(given: Mapping[str, Any], customer_names: Collection[str]) -> di
         if is_secret(name):
             continue
         if name in customer_names:
+            if isinstance(value, int | float):
+                value = str(value)
             if not isinstance(value, str):
                 raise InvalidEvent("INVALID_FIELD", "customer", "is text")
             kept[name] = customer_hash(value)

@@ -55,8 +55,15 @@ class TuneDoor:
             return await self.server(scope, exchange)
         if which == "l":
             return await self.browser(scope, exchange)
-        error = InvalidEvent("INVALID_FIELD", "a", "is lsr for a server's request, l for a browser's")
-        return self._failed(await self._link.refused(error, scope, b"", self._context.now()))
+        context = self._context
+        now = context.now()
+        try:
+            context.gate.admit(scope, now)
+            body = await body_of(scope, exchange, context.settings.body_timeout_s)
+            error = InvalidEvent("INVALID_FIELD", "a", "is lsr for a server's request, l for a browser's")
+            return self._failed(await self._link.refused(error, scope, body, now))
+        except (Refusal, NotAcknowledged) as error_of_ours:
+            return self._failed(error_of_ours)
 
     async def _take(self, scope: Scope, exchange: Exchange) -> Taken:
         context = self._context

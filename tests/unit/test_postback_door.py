@@ -163,6 +163,7 @@ def test_no_address_and_no_secret_is_kept_wherever_it_stands() -> None:
         ("amount=x", b"customer=anna%40shop.example&token=geheim", FORM),
         ("amount=x", b'{"customer":"anna@shop.example","token":"geheim","a":["anna@shop.example"]}', JSON),
         ("amount=x", b'{"customer":"anna@shop.example","token":"geheim",oops', JSON),
+        ("amount=x", b'{"email":4711,"token":"geheim","adv1":{"x":"anna@shop.example"}}', JSON),
         ("amount=x", b"<customer>anna@shop.example</customer>", [("content-type", "text/xml")]),
     ],
 )
@@ -172,6 +173,7 @@ def test_dead_letters_keep_neither(query: str, body: bytes, headers: list[tuple[
     (message,) = door.publisher.messages
     assert b"anna" not in message.value
     assert b"shop.example" not in message.value
+    assert b"4711" not in message.value
     assert b"geheim" not in message.value
     (letter,) = door.publisher.records("dead-letters")
     assert isinstance(letter, DeadLetter)
