@@ -25,7 +25,7 @@ COMMANDS: dict[str, Entry] = {
     "demo": Entry(RUN, "console.demo.command:demo", "A short story through a fresh installation, and who got what."),
     "catalog": Entry(WORK, "console.catalog:catalog", "Advertisers, offers, partners, contracts, codes: apply, show."),
     "link": Entry(WORK, "console.links.command:link", "Tracking links: build, check, try; QR codes."),
-    "load": Entry(WORK, "console.load:load", "Load events from a file of NDJSON."),
+    "load": Entry(WORK, "console.load:load", "Load events from a file: NDJSON, CSV, Parquet; resumable."),
     "credit": Entry(WORK, "console.credit:credit", "Decide the credits of a file of events, offline."),
     "keys": Entry(WORK, "console.access_keys:keys", "API keys; how advertisers' postbacks prove themselves."),
     "click-keys": Entry(WORK, "console.keys:click_keys", "The keys that sign click ids."),
