@@ -93,3 +93,12 @@ def until_finished(workers: list[Worker], events: int, timeout_s: float = 600) -
         time.sleep(ASK_EVERY_S)
     began = min(worker.metric("accredit_worker_first_record_seconds") or float("inf") for worker in workers)
     return max(worker.metric("accredit_worker_finished_seconds") for worker in workers) - began
+
+
+def until_ready(worker: Worker, timeout_s: float = 300) -> None:
+    """Wait until it says that it is ready: its store is as far as what was committed."""
+    deadline = time.monotonic() + timeout_s
+    while not worker.ready():
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"{worker.name} was not ready within {timeout_s:.0f} s")
+        time.sleep(0.1)

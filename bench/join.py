@@ -10,19 +10,20 @@ import argparse
 import shutil
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import structlog
+from confluent_kafka.admin import AdminClient
 
 from bench import workload
-from bench.accredit_worker import Worker, until_finished
+from bench.accredit_worker import Worker, until_finished, until_ready
 from bench.rivals.run import RIVALS, CannotRun, Topics
 from deploy.local.kafka import Kafka
 from schemas.topics import CLICKS, CONVERSIONS
 
 NUMBER = 500_000
 STOCK_EVENTS = 60_000
+GROUP = "accredit-attribution"
 
 
 def main() -> None:
@@ -75,25 +76,29 @@ def measure_own(kafka: str, folder: Path, fed: workload.Fed) -> float:
         rss = worker.rss_mb()
         worker.kill()
     with Worker(kafka, folder, state, "flushed") as worker:  # so that memtables are on disk when it is weighed
-        wait_for(worker.ready)
+        until_ready(worker)
     weight = sum(file.stat().st_size for file in state.rglob("*") if file.is_file()) / fed.clicks
     print(f"  memory {rss:,.0f} MB, state {weight:,.0f} bytes per touch")
     shutil.rmtree(state)
     began = time.monotonic()
     with Worker(kafka, folder, state, "rebuilt") as worker:
-        wait_for(worker.ready)
-        until_finished([worker], fed.events)
+        until_ready(worker)
         took = time.monotonic() - began
         print(f"  state deleted: ready again after {took:.1f} s, {fed.events / took:,.0f} events/s from the log")
+    print(f"  two workers on the same topics: {two_workers(kafka, folder, fed):,.0f} events/s", flush=True)
     return fed.events / seconds
 
 
-def wait_for(is_so: Callable[[], bool], timeout_s: float = 300) -> None:
-    deadline = time.monotonic() + timeout_s
-    while not is_so():
-        if time.monotonic() > deadline:
-            raise TimeoutError(f"a worker was not ready within {timeout_s:.0f} s")
-        time.sleep(0.1)
+def two_workers(kafka: str, folder: Path, fed: workload.Fed) -> float:
+    """Events/s of two that share the partitions and begin anew, as a group that has committed nothing."""
+    admin = AdminClient({"bootstrap.servers": kafka})
+    for done in admin.delete_consumer_groups([GROUP]).values():
+        done.result(30)
+    with (
+        Worker(kafka, folder, folder / "state-1", "first") as first,
+        Worker(kafka, folder, folder / "state-2", "second") as second,
+    ):
+        return fed.events / until_finished([first, second], fed.events)
 
 
 if __name__ == "__main__":
