@@ -2,7 +2,8 @@
 
     python -m tests.chaos --seeds 1,2,3 --kills 22
 
-Exits with 1 unless nothing is wrong, lost or there twice. The same seed gives the same events and the same faults.
+Exits with 3 if something is wrong, lost or there twice. The same seed gives the same events and the same faults.
+With ``--bug NAME`` it runs on a copy with a deliberate bug, and exits with 0 if it found that.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from pathlib import Path
 from console.installation import Installation
 from console.lag import Broker
 from console.wait import Waiter
+from tests.chaos.bugs import BUGS, NOT_CLEAN, finds
 from tests.chaos.faults import Injector, plan
 from tests.chaos.traffic import CATALOG, Sender, events
 from tests.chaos.verdict import Verdict, judge
@@ -69,7 +71,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", default="1,2,3", help="comma-separated; each is a run of its own (default 1,2,3)")
     parser.add_argument("--kills", type=int, default=22, help="SIGKILLs per run (default 22)")
+    parser.add_argument("--bug", choices=BUGS, help="run one seed on a copy with this bug, which has to be found")
     options = parser.parse_args()
+    if options.bug is not None:
+        found = finds(options.bug, ["--seeds", options.seeds.partition(",")[0], "--kills", str(options.kills)])
+        print(f"chaos: {options.bug} was {'found' if found else 'NOT found'}")
+        sys.exit(0 if found else 1)
     header = "  seed  kills  frozen  joined     sent  accounted  wrong  lost  twice  settled after"
     lines, clean = [], True
     for seed in map(int, options.seeds.split(",")):
@@ -84,7 +91,7 @@ def main() -> None:
         )
     print("\n".join(["", header, *lines]))
     print("chaos: 0 wrong, 0 lost, 0 twice" if clean else "chaos: NOT clean")
-    sys.exit(0 if clean else 1)
+    sys.exit(0 if clean else NOT_CLEAN)
 
 
 if __name__ == "__main__":

@@ -211,8 +211,9 @@ def test_requests_in_flight_are_finished_and_idle_connections_do_not_hold_it(bro
     idle.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
     assert idle.recv(4_096).startswith(b"HTTP/1.1 200")
     slow = socket.create_connection(("127.0.0.1", process.port), timeout=20)
-    slow.sendall(b"POST /pb HTTP/1.1\r\nHost: x\r\nContent-Length: 39\r\n\r\nadvertiser_id=shop")
-    time.sleep(0.3)  # its first part has arrived; nothing could be polled for
+    slow.sendall(b"POST /pb HTTP/1.1\r\nHost: x\r\nContent-Length: 39\r\nExpect: 100-continue\r\n\r\n")
+    assert slow.recv(4_096).startswith(b"HTTP/1.1 100")  # it is reading the body
+    slow.sendall(b"advertiser_id=shop")
     process.process.terminate()
     slow.sendall(b"&order_id=in-the-meantime")
     assert slow.recv(4_096)[9:12] in (b"200", b"400")
