@@ -30,7 +30,7 @@ class Bits:
         end = self.at + count
         if end > len(self._bits):
             raise Malformed(f"ends at bit {len(self._bits)}, and {end} are needed")
-        found = int(self._bits[self.at : end], 2)
+        found = int(self._bits[self.at : end] or "0", 2)
         self.at = end
         return found
 

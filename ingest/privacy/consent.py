@@ -44,6 +44,7 @@ class Policy:
     def ruling(self, headers: RequestHeaders, params: Mapping[str, str], country: str | None) -> Ruling:
         """The strictest of what the signals of a request ask for. What cannot be read is no consent."""
         said = []
+        consented = False
         if headers.get("sec-gpc") == "1":
             said.append("gpc")
         if headers.get("dnt") == "1":
@@ -51,10 +52,14 @@ class Policy:
         if params:
             get = params.get
             applies, consent, gpp = get("gdpr"), get("gdpr_consent"), get("gpp")
-            if (applies == "1" or (applies is None and consent is not None)) and not self._consents_tc(consent or ""):
-                said.append("tcf")
+            if applies == "1" or (applies is None and consent is not None):
+                consented = self._consents_tc(consent or "")
+                if not consented:
+                    said.append("tcf")
             if gpp is not None and (signal := self._consents_gpp(gpp, get("gpp_sid"))) is not None:
                 said.append(signal)
+        if consented and not said:
+            return Ruling("allow", None)
         if not said:
             found = self._unsaid.get(country)
             if found is None:

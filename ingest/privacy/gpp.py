@@ -1,8 +1,8 @@
 """IAB Tech Lab's Global Privacy Platform string: the header, and the opt-outs of the sections for the United States.
 
 Read are sections 2 (``tcfeuv2``, by `ingest.privacy.tcf`), 6 (``uspv1``) and 7 to 22 (``usnat`` and the states):
-whether the visitor opted out of sale, of sharing or of targeted advertising, or has GPC set. A section of another number (5,
-Canada) says nothing here.
+whether the visitor opted out of sale, of sharing or of targeted advertising, or has GPC set. A section of another
+number (5, Canada) says nothing here.
 """
 
 from __future__ import annotations
