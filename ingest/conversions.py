@@ -118,8 +118,8 @@ class ConversionReader:
         raise InvalidEvent("MISSING_FIELD", "transaction_id", "is required; or send advertiser_id and order_id")
 
 
-def stand_in(fields: Mapping[str, Any]) -> str | None:
-    """An order id for a conversion that brings neither order nor transaction id; None where nothing identifies it.
+def stand_in(fields: Mapping[str, Any]) -> str:
+    """An order id for a conversion that brings neither order nor transaction id. InvalidEvent if nothing identifies it.
 
     By its session: one per session, offer and goal. By its promo code: one per code, buyer, amount and UTC day.
     """
@@ -130,7 +130,8 @@ def stand_in(fields: Mapping[str, Any]) -> str | None:
         day = str(fields["occurred_at"])[:10]
         parts = ("code", code.casefold(), *(fields.get(name) for name in ("customer_id", "amount", "currency")), day)
     else:
-        return None
+        detail = "is required where there is no transaction_id, no session and no promo_code"
+        raise InvalidEvent("MISSING_FIELD", "order_id", detail)
     return "auto-" + hashlib.blake2b(repr(parts).encode(errors="replace"), digest_size=12).hexdigest()
 
 
