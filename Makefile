@@ -9,7 +9,7 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 NEEDS_MB := 2500
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test chaos chaos-ingest lint types format bench bench-join bench-ingest docs wheel lock clean
+.PHONY: help setup demo test fuzz chaos chaos-ingest lint types format bench bench-join bench-ingest docs wheel lock clean
 
 help: ## this list
 	@echo "Accredit: streaming attribution. Targets:"
@@ -55,6 +55,9 @@ types: $(READY) ## strict type check
 format: $(READY) ## format the code
 	@$(BIN)/ruff check --fix --quiet .
 	@$(BIN)/ruff format .
+
+fuzz: $(READY) ## schemathesis and 20,000 malformed requests against the real ingest; FUZZ_SEED=N repeats a run
+	@$(BIN)/python -m pytest -s tests/integration/test_ingest_fuzz.py
 
 chaos: $(READY) ## kill, freeze, join and leave under load, then count what is wrong, lost or there twice
 	@$(BIN)/python -m tests.chaos
