@@ -73,8 +73,8 @@ def refuse_depth(text: str, document: Document) -> None:
         if isinstance(event, yaml.CollectionStartEvent):
             depth += 1
             if depth > DEPTH_LIMIT:
-                detail = f"nested more than {DEPTH_LIMIT} deep"
-                raise CatalogInvalid([Problem(document.file, event.start_mark.line + 1, "(yaml)", detail)])
+                line = event.start_mark.line + 1 if event.start_mark else 1
+                raise CatalogInvalid([Problem(document.file, line, "(yaml)", f"nested more than {DEPTH_LIMIT} deep")])
         elif isinstance(event, yaml.CollectionEndEvent):
             depth -= 1
 
