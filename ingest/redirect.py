@@ -29,6 +29,8 @@ DOOR = "redirect"
 LINK_DOOR = "short_link"
 PREFIX = "/c/"
 LINK_PREFIX = "/l/"
+OF_THE_CLICK = ("transaction_id", "country", "device", "os", "browser")
+"""Macros that only a recorded click has a value for; a parameter of that name on the link is none."""
 REFERRER_POLICY = ("referrer-policy", "strict-origin-when-cross-origin")
 
 
@@ -111,16 +113,9 @@ class RedirectDoor:
 
     def _moved(self, page: LandingUrl, entry: OfferEntry, asked: Asked, now: int, click: Click | None) -> Answer:
         """302 to the page, its macros filled in. What a click would say is empty where there is none."""
-        values: dict[str, str | None] = {
-            **asked.fields,
-            "transaction_id": None,
-            "offer_id": entry.offer.id,
-            "country": None,
-            "device": None,
-            "os": None,
-            "browser": None,
-            "timestamp": str(now // 1_000),
-        }
+        values: dict[str, str | None] = {**asked.fields, "offer_id": entry.offer.id, "timestamp": str(now // 1_000)}
+        for name in OF_THE_CLICK:
+            values[name] = None
         if click is not None:
             values["transaction_id"] = click.click_id
             values["country"] = click.country

@@ -48,7 +48,8 @@ def test_no_body_is_a_server_error(body: bytes) -> None:
 @settings(max_examples=150, deadline=None)
 def test_no_link_is_a_server_error(path: str, query: str, header: str) -> None:
     headers = [("cookie", header), ("user-agent", header), ("referer", header), ("host", header)]
-    for url in (f"/c/{path}?{query}", f"/c/shoes?partner=anna&{query}", f"/pb?{query}"):
+    urls = (f"/c/{path}?{query}", f"/l/{path}?{query}", f"/i/{path}?{query}", f"/aff_c?{query}", f"/pb?{query}")
+    for url in (*urls, f"/c/shoes?partner=anna&{query}", f"/aff_i?offer_id=shoes&aff_id=anna&{query}"):
         said = FrontDoor().ask("GET", url, headers=headers)
         assert said.status < 500
         assert said.headers.get("location", "").isascii()
