@@ -9,7 +9,7 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 NEEDS_MB := 2500
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test fuzz chaos chaos-ingest lint types format bench bench-join bench-ingest docs wheel lock clean
+.PHONY: help setup demo test fuzz chaos chaos-ingest lint types format bench bench-join bench-history bench-latency bench-ingest docs wheel lock clean
 
 help: ## this list
 	@echo "Accredit: streaming attribution. Targets:"
@@ -65,10 +65,16 @@ chaos: $(READY) ## kill, freeze, join and leave under load, then count what is w
 chaos-ingest: $(READY) ## a minute of visits, postbacks and bulk while Kafka and ingest are killed, then count
 	@$(BIN)/python -m tests.chaos.ingest
 
-bench: bench-join bench-ingest ## all benchmarks
+bench: bench-join bench-history bench-latency bench-ingest ## all benchmarks
 
 bench-join: $(READY) ## events/s of the attribution worker beside a stock Faust agent with a Table
 	@$(BIN)/python -m bench.join
+
+bench-history: $(READY) ## the worker with a long past: 1, 5, 10 million touches, one hot session, a lost state
+	@$(BIN)/python -m bench.history
+
+bench-latency: $(READY) ## from a sale's answer to its credit and to its row, at 5,000 events/s
+	@$(BIN)/python -m bench.latency
 
 bench-ingest: $(READY) ## redirects/s with durable acks beside nginx with a bare 302; bulk beside the bare producer
 	@$(BIN)/python -m bench.ingest

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 import time
 import urllib.error
@@ -14,6 +13,7 @@ from types import TracebackType
 import psutil
 
 from deploy.local.ports import free_port
+from deploy.local.process import Child
 
 ASK_EVERY_S = 0.25
 
@@ -27,15 +27,9 @@ class Worker:
         self.state = state
         self.name = name
         self.port = free_port()
-        self.process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> None:
-        environment = {**os.environ, "ACCREDIT_KAFKA": self.kafka, "ACCREDIT_LOG_FORMAT": "json"}
-        argv = [sys.executable, "-m", "console", "worker", "--data", str(self.folder), "--port", str(self.port)]
-        with (self.folder / f"{self.name}.log").open("ab") as log:
-            self.process = subprocess.Popen(
-                [*argv, "--state", str(self.state)], env=environment, stdout=log, stderr=log, stdin=subprocess.DEVNULL
-            )
+        environment = {**os.environ, "ACCREDIT_KAFKA": kafka, "ACCREDIT_LOG_FORMAT": "json"}
+        argv = [sys.executable, "-m", "console", "worker", "--data", str(folder), "--port", str(self.port)]
+        self.process = Child(name, [*argv, "--state", str(state)], folder / f"{name}.log", environment)
 
     def metric(self, name: str) -> float:
         """The sum of a metric over its labels; 0 while the port does not answer."""
@@ -60,25 +54,20 @@ class Worker:
 
     def rss_mb(self) -> float:
         """Resident memory now."""
-        assert self.process is not None
         return float(psutil.Process(self.process.pid).memory_info().rss) / 2**20
 
     def kill(self) -> None:
         """SIGKILL."""
-        assert self.process is not None
         self.process.kill()
-        self.process.wait()
 
     def __enter__(self) -> Worker:
-        self.start()
+        self.process.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self.process is not None and self.process.poll() is None:
-            self.process.terminate()
-            self.process.wait(30)
+        self.process.stop(30)
 
 
 def until_finished(workers: list[Worker], events: int, timeout_s: float = 600) -> float:
@@ -86,7 +75,7 @@ def until_finished(workers: list[Worker], events: int, timeout_s: float = 600) -
     deadline = time.monotonic() + timeout_s
     while sum(worker.finished() for worker in workers) < events:
         for worker in workers:
-            if worker.process is not None and worker.process.poll() is not None:
+            if worker.process.poll() is not None:
                 raise RuntimeError(f"{worker.name} ended; see {worker.folder / worker.name}.log")
         if time.monotonic() > deadline:
             raise TimeoutError(f"{events:,} events were not finished within {timeout_s:.0f} s")

@@ -120,6 +120,7 @@ def hot_session(bench: Bench) -> None:
     key = past.session_key(-1)
     bench.worked_off("hot-load", past.touches_of_one(key, HOT_FROM, HOT_FROM + HOT_TOUCHES))
     usual = bench.slice("usual")
+    print(f"a usual slice again {usual:,.0f} events/s", flush=True)
     at = workload.STARTS_AT + (HOT_FROM + HOT_TOUCHES) * past.APART_MS
     for name, clicks in (("converts", 0), ("converts and clicks", HOT_CLICKS)):
         sold = [past.sale(f"{name}-{i}", key, at + i) for i in range(HOT_CONVERSIONS)]
