@@ -32,17 +32,22 @@ class Message(NamedTuple):
     headers: Headers
 
 
+MINUTES = tuple(b"T%02d:%02d:" % divmod(minute, 60) for minute in range(24 * 60))
+SECONDS = tuple(b"%02d." % second for second in range(60))
+MILLISECONDS = tuple(b"%03dZ" % milli for milli in range(1_000))
+
+
 @lru_cache(maxsize=1_024)
 def day_text(day: int) -> bytes:
     return format_time(day * DAY)[:10].encode()
 
 
 def ce_time(milliseconds: int) -> bytes:
-    """RFC 3339 with milliseconds. The day's text is kept, because ``strftime`` costs as much as all else here."""
+    """RFC 3339 with milliseconds, put together from texts that are kept: formatting costs as much as all else here."""
     day, rest = divmod(milliseconds, DAY)
-    minutes, rest = divmod(rest, 60_000)
-    seconds, rest = divmod(rest, 1_000)
-    return b"%bT%02d:%02d:%02d.%03dZ" % (day_text(day), minutes // 60, minutes % 60, seconds, rest)
+    minute, rest = divmod(rest, 60_000)
+    second, rest = divmod(rest, 1_000)
+    return day_text(day) + MINUTES[minute] + SECONDS[second] + MILLISECONDS[rest]
 
 
 def headers_of(ce_id: str, ce_type: bytes, at: int, traceparent: str | None) -> Headers:

@@ -17,22 +17,20 @@ from schemas.times import parse_time
 PLAIN_SESSION = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 PLAIN_COUNTRY = re.compile(r"[A-Z]{2}")
 NAMES = frozenset(TouchIn.model_fields)
+TEXT = {str}
 
 
 def quick_touch(fields: Any, received_at: int, door: str) -> Click | None:
     """The click or impression that ``fields`` are, or None: let ``parse_event`` judge."""
     if type(fields) is not dict or not NAMES.issuperset(fields):
         return None
-    for value in fields.values():
-        # Printable text has no white space but the blank: nothing is left to strip.
-        if (
-            type(value) is not str
-            or not 0 < len(value) <= TEXT_LIMIT
-            or not value.isprintable()
-            or value[0] == " "
-            or value[-1] == " "
-        ):
-            return None
+    values = fields.values()
+    if {*map(type, values)} != TEXT or not all(values) or max(map(len, values)) > TEXT_LIMIT:
+        return None
+    # Printable text has no white space but the blank: nothing is left to strip where none stands at an end.
+    together = "|".join(values)
+    if not together.isprintable() or "| " in together or " |" in together or " " in (together[0], together[-1]):
+        return None
     try:
         kind, session_id, partner_id = fields["type"], fields["session_id"], fields["partner_id"]
         offer_id, occurred_at = fields["offer_id"], parse_time(fields["occurred_at"])

@@ -123,6 +123,9 @@ def digest_of(person: bytes, parts: Iterable[str]) -> bytes:
     return hashlib.blake2b(joined.encode(), digest_size=16, person=person).digest()
 
 
+TOUCH = hashlib.blake2b(digest_size=16, person=b"touch")
+
+
 def conversion_id(advertiser_id: str, goal: str, order_id: str | None, click_id: str | None) -> str:
     """The same order is the same conversion for ever: 32 hex digits. ValueError without order id and click id."""
     if order_id is not None:
@@ -142,4 +145,11 @@ def session_of_conversion(of_conversion: str) -> str:
 
 def touch_id(kind: str, session_id: str, occurred_at: int, offer_id: str, partner_id: str) -> str:
     """The click id of a touch whose sender gave none: the same touch gets the same one (RULES 2, details)."""
-    return digest_of(b"touch", (kind, session_id, str(occurred_at), offer_id, partner_id)).hex()
+    at = str(occurred_at)
+    # What ``digest_of`` would say, written out: it is asked for every touch that is loaded.
+    state = TOUCH.copy()
+    state.update(
+        f"{len(kind)}:{kind}{len(session_id)}:{session_id}{len(at)}:{at}"
+        f"{len(offer_id)}:{offer_id}{len(partner_id)}:{partner_id}".encode()
+    )
+    return state.hexdigest()
