@@ -20,6 +20,7 @@ from ingest.access.secrets import same, split_key
 from ingest.access.sender import ANYONE, Sender
 from ingest.errors import Refusal
 from ingest.http import CHALLENGE, Scope, address_of
+from ingest.seldom import Seldom
 from schemas.errors import InvalidEvent
 
 __all__ = ["SECRET_PARAMETERS", "Gate", "Sender"]
@@ -46,6 +47,7 @@ class Gate:
         self._config = config = config or AccessConfig()
         self._access = access
         self._now = now
+        self._no_key, self._no_scope, self._no_proof, self._no_pixel = Seldom(), Seldom(), Seldom(), Seldom()
         self._of_key = None if config.per_key is None else TokenBuckets(config.per_key)
         self._of_address = None if config.per_address is None else TokenBuckets(config.per_address)
 
@@ -76,7 +78,8 @@ class Gate:
             take(self._of_key, sender.key_id, "key", now)
         if permission not in sender.scopes:
             detail = f"this key has no scope {permission}"
-            log.info("sender_refused", key=sender.key_id, sender=sender.name, missing=permission)
+            if times := self._no_scope.due():
+                log.info("sender_refused", key=sender.key_id, sender=sender.name, missing=permission, times=times)
             raise Refusal(HTTPStatus.FORBIDDEN, "NOT_PERMITTED", detail)
         return sender
 
@@ -92,7 +95,8 @@ class Gate:
                 raise InvalidEvent("POSTBACK_AUTH_MISSING", "advertiser_id", detail)
             check_postback(auth, scope, given, body, now=now, window_s=self._config.signature_window_s)
         except InvalidEvent as error:
-            log.warning("postback_refused", advertiser=advertiser_id, reason=error.reason)
+            if times := self._no_proof.due():
+                log.warning("postback_refused", advertiser=advertiser_id, reason=error.reason, times=times)
             raise
 
     def pixel(self, scope: Scope, advertiser_id: str, now: int) -> None:
@@ -104,7 +108,8 @@ class Gate:
         auth = self._access().advertisers.get(advertiser_id, OPEN)
         allowed = auth.pixel if auth.pixel is not None else not (self._config.production or auth.proves)
         if not allowed:
-            log.warning("pixel_refused", advertiser=advertiser_id)
+            if times := self._no_pixel.due():
+                log.warning("pixel_refused", advertiser=advertiser_id, times=times)
             detail = f"{advertiser_id}'s conversions are not taken from browsers; the operator can allow it"
             raise InvalidEvent("PIXEL_NOT_ALLOWED", "advertiser_id", detail)
 
@@ -114,7 +119,8 @@ class Gate:
         found = access.keys.get(parts[0]) if parts is not None else None
         if parts is None or found is None or not same(parts[1], found.sha256) or found.state(now) != "live":
             known = found.id if found is not None else None
-            log.info("sender_refused", key=known, brought=key is not None)
+            if times := self._no_key.due():
+                log.info("sender_refused", key=known, brought=key is not None, times=times)
             detail = "a valid API key is required: Authorization: Bearer ak_…"
             raise Refusal(HTTPStatus.UNAUTHORIZED, "UNAUTHORIZED", detail, headers=[CHALLENGE])
         return access.senders[found.id]
