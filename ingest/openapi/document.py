@@ -64,6 +64,7 @@ def schemas() -> dict[str, Json]:
     models: Any = [(model, "validation") for model in (TouchIn, ConversionIn, AdjustmentIn, Catalog)]
     _, made = models_json_schema(models, ref_template="#/components/schemas/{model}")
     found: dict[str, Json] = {NAMES.get(name, name): schema for name, schema in made["$defs"].items()}
+    del found["Partner"]["properties"]["buyer_ids"]["uniqueItems"]  # one that is there twice does no harm
     kinds = [ref(name) for name in NAMES.values()]
     adjustment = found["Adjustment"]
     item = {
