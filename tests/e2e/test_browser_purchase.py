@@ -32,7 +32,7 @@ contracts:
   - {{id: c-blog, partner_id: blog, program_id: shop, from: 2026-01-01T00:00:00Z, payout: [{{percent: "8"}}]}}
 """
 CREDITED = ("credited", "blog", "only_candidate", "4.00", "EUR")
-CREDITED_S = 60.0
+CREDITED_S = 120.0
 THIRD_PARTY_COOKIES = {"profile": {"cookie_controls_mode": 0}}
 """Allowed, as Chrome does; Debian's Chromium blocks them unless told otherwise."""
 NO_COOKIES = {"profile": {"default_content_setting_values": {"cookies": 2}}}
