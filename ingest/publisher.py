@@ -17,6 +17,7 @@ from confluent_kafka import KafkaError, KafkaException, Producer
 from ingest.envelope import Message
 from ingest.errors import NotAcknowledged, PublisherFull
 from ingest.metrics import Metrics
+from ingest.seldom import Seldom
 from ingest.settings import IngestSettings
 from schemas.topics import PARTITIONER
 
@@ -92,6 +93,7 @@ class KafkaQueue:
         self._produce = self._producer.produce
         self._polling: asyncio.TimerHandle | None = None
         self._idle = 0
+        self._said = Seldom()
         self._counted = Tally()
         self.tally = Tally()
         self.away = False
@@ -157,15 +159,18 @@ class KafkaQueue:
 
     def _poll(self) -> None:
         before = self.tally.acknowledged
-        self.poll()
-        self._idle = 0 if self.tally.acknowledged != before else self._idle + 1
-        pause = POLL_S if self._idle < PATIENT_AFTER else PATIENT_POLL_S
-        self._polling = self._loop.call_later(pause, self._poll) if len(self._producer) else None
+        try:
+            self.poll()
+        finally:
+            self._idle = 0 if self.tally.acknowledged != before else self._idle + 1
+            pause = POLL_S if self._idle < PATIENT_AFTER else PATIENT_POLL_S
+            self._polling = self._loop.call_later(pause, self._poll) if len(self._producer) else None
 
     def _on_error(self, error: KafkaError) -> None:
         self.broken = self.broken or error.fatal()
         self.away = self.away or error.code() == KafkaError._ALL_BROKERS_DOWN
-        log_error(error)
+        if self._said.due():  # it tries again many times a second
+            log_error(error)
 
 
 def log_error(error: KafkaError) -> None:

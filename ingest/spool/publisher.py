@@ -41,6 +41,8 @@ YIELD_EVERY = 500
 CHUNK_BYTES = 1 << 20
 WAIT_S = 0.005
 AGAIN_S = 1.0
+AWAY_S = 0.05
+"""How long an event may wait for a broker that was lost: an idle connection comes back faster."""
 ADOPT_EVERY_S = 5.0
 COUNT_EVERY_S = 1.0
 
@@ -60,6 +62,7 @@ class SpoolingPublisher:
         self._spool = Spool(config, self._root, loop, metrics)
         self._drain = Drain(self._kafka, loop, metrics)
         self._waiting: deque[Receipt] = deque()
+        self._late: list[Receipt] = []
         self._parked: deque[Receipt] | None = None
         self._direct = True
         self._tasks: dict[str, asyncio.Task[None]] = {}
@@ -174,9 +177,9 @@ class SpoolingPublisher:
             return
         log.warning("spooling", why=why, waiting=len(self._waiting))
         self._direct = False
-        for receipt in self._waiting:
-            if not receipt.future.done():
-                self._rescue(receipt)
+        self._late = [receipt for receipt in self._waiting if receipt.open]
+        for receipt in self._late:
+            self._rescue(receipt)
         self._run("drain", self._drain_all())
 
     def _rescue(self, receipt: Receipt, *, sent: bool = True) -> None:
@@ -189,11 +192,10 @@ class SpoolingPublisher:
 
     def _run(self, name: str, work: Coroutine[Any, Any, None]) -> None:
         """One task of a name at a time."""
-        if name in self._tasks:
+        if name in self._tasks and not self._tasks[name].done():
             work.close()
-            return
-        task = self._tasks[name] = self._loop.create_task(work, name=name)
-        task.add_done_callback(lambda _: self._tasks.pop(name, None))
+        else:
+            self._tasks[name] = self._loop.create_task(work, name=name)
 
     async def _drain_all(self) -> None:
         began = self._loop.time()
@@ -207,8 +209,11 @@ class SpoolingPublisher:
 
     async def _drain_some(self) -> None:
         # What Kafka was given before is acknowledged first: then we know what of it need not be sent again.
-        while len(self._kafka):  # noqa: ASYNC110
-            await asyncio.sleep(WAIT_S)
+        while self._late:
+            if self._late[-1].open:
+                await asyncio.sleep(WAIT_S)
+            else:
+                self._late.pop()
         started = self._loop.time()
         if await self._drain.batch(self._spool.backlog):
             fast = self._loop.time() - started < self._slow_s
@@ -238,6 +243,7 @@ class SpoolingPublisher:
 
     def _tick(self) -> None:
         """What is looked at for all events at once: a timer for each would cost as much as the rest."""
+        self._timer = self._loop.call_later(self._tick_s, self._tick)
         now = self._loop.time()
         self._kafka.poll()
         if self._kafka.broken:
@@ -246,7 +252,8 @@ class SpoolingPublisher:
         waiting = self._waiting
         while waiting and (waiting[0].future.done() or waiting[0].since + self._ack_timeout_s < now):
             waiting.popleft().give_up(NotAcknowledged(f"neither Kafka nor the spool within {self._ack_timeout_s:g} s"))
-        if waiting and self._direct and (self._kafka.away or waiting[0].since + self._slow_s < now):
+        patience_s = AWAY_S if self._kafka.away else self._slow_s
+        if waiting and self._direct and waiting[0].since + patience_s < now:
             self._begin_spooling("kafka_away" if self._kafka.away else "kafka_slow")
         if self._parked and self._parked[0].since + self._slow_s < now:
             self._unpark()
@@ -256,7 +263,6 @@ class SpoolingPublisher:
         if now >= self._count_at:
             self._count_at = now + COUNT_EVERY_S
             self._count()
-        self._timer = self._loop.call_later(self._tick_s, self._tick)
 
     def _unpark(self) -> None:
         """Kafka is slow again: what waited goes to the spool."""

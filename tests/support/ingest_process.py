@@ -68,11 +68,14 @@ def read_topic(kafka: str, topic: str) -> list[tuple[Any, Record]]:
 class IngestProcess:
     """One ingest process on a port of its own. Its data folder lies beside its log."""
 
-    def __init__(self, kafka: str, log_path: Path, workers: int = 1) -> None:
+    def __init__(self, kafka: str, log_path: Path, workers: int = 1, ack_timeout_s: float = 30) -> None:
         self.port = free_port()
         with log_path.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", __name__, kafka, str(self.port), str(log_path.with_suffix("")), str(workers)],
+                [
+                    *(sys.executable, "-m", __name__, kafka, str(self.port)),
+                    *(str(log_path.with_suffix("")), str(workers), str(ack_timeout_s)),
+                ],
                 stdout=log,
                 stderr=log,
             )
@@ -113,7 +116,8 @@ class IngestProcess:
 
 
 if __name__ == "__main__":
-    address, port, folder, workers = sys.argv[1:]
+    address, port, folder, workers, ack_timeout_s = sys.argv[1:]
     beside = Path(folder) / "ingest.yaml"
     settings = IngestSettings(address, int(port), Path(folder), KEYS, workers=int(workers))
+    settings = replace(settings, ack_timeout_s=float(ack_timeout_s))
     serve(replace(settings, config=read_config(beside if beside.exists() else None)))
