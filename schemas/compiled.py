@@ -17,6 +17,7 @@ Writer = Callable[[tuple[Any, ...]], bytes]
 """Field values to the bytes of the body."""
 
 LENGTHS_KEPT = 4_096
+ONE_BYTE = tuple(bytes([number]) for number in range(0x80))
 LONG_LIMIT = 1 << 63
 TIMES_FROM, TIMES_TO = 1 << 34, 1 << 41
 """Numbers of six bytes, among them every millisecond from July 1970 to 2039: what nearly all longs here are."""
@@ -39,6 +40,11 @@ def write_long(value: int) -> bytes:
     if not -LONG_LIMIT <= value < LONG_LIMIT:
         raise OverflowError(f"{value} does not fit into 64 bits")
     rest = (value << 1) ^ (value >> 63)
+    if rest < 0x80:
+        return ONE_BYTE[rest]
+    if 1 << 35 <= rest < 1 << 42:  # a time of our century in milliseconds
+        low = rest & 0x7F | 0x80, rest >> 7 & 0x7F | 0x80, rest >> 14 & 0x7F | 0x80
+        return bytes((*low, rest >> 21 & 0x7F | 0x80, rest >> 28 & 0x7F | 0x80, rest >> 35))
     out = bytearray()
     while rest > 0x7F:
         out.append(rest & 0x7F | 0x80)

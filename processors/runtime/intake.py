@@ -56,8 +56,7 @@ def take_clicks(part: Part, converted: Set[bytes]) -> Intake:
     add = rows.append
     known = frames("click")
     refused: list[Refused] = []
-    keys: list[bytes] = []
-    seen = keys.append
+    sessions: dict[bytes, None] = {}
     for record in part.records:
         key = record.key
         value = record.value
@@ -65,8 +64,9 @@ def take_clicks(part: Part, converted: Set[bytes]) -> Intake:
             refused.append(refuse(record.offset, record.timestamp, key, value, "click"))
             continue
         add((row_key(key, record.timestamp, value), value))
-        seen(key)
-    return Intake(rows, dict.fromkeys(converted & set(keys)) if part.live else {}, refused)
+        if key in converted:
+            sessions[key] = None
+    return Intake(rows, sessions if part.live else {}, refused)
 
 
 def take_conversions(part: Part) -> Intake:
