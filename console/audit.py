@@ -7,8 +7,9 @@ neither there nor on its way is unexplained.
 
 from __future__ import annotations
 
+import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -21,10 +22,10 @@ from schemas.codec import decode
 from schemas.errors import BadFrame
 from schemas.records import Adjustment, Click, Conversion, DeadLetter
 from schemas.times import HOUR, format_time
-from schemas.topics import CLICKS, CONVERSIONS, DEAD_LETTERS
+from schemas.topics import CLICKS, CONVERSIONS, CREDITS, DEAD_LETTERS
 
 if TYPE_CHECKING:
-    from console.lag import Offset, Place
+    from console.lag import Broker, Offset, Place
     from sinks.clickhouse.audit import Balance
 
 COLUMNS = (
@@ -39,6 +40,8 @@ COLUMNS = (
     "unattributed",
     "unexplained",
 )
+WRITTEN_WITHIN_S = 15.0
+ASKED_AGAIN_S = 0.2
 REFUSED_AT_THE_DOOR = ("ingest", "load")
 
 
@@ -114,13 +117,8 @@ def examine(installation: Installation, from_at: int | None = None, to_at: int |
         written_letters = [value for place, offset, value in letters if offset < written.get(place, 0)]
         unexplained += lost_letters(written_letters, rows.dead_letter_ids(client, database))
         refused = {c.conversion_id for letter in written_letters if (c := refused_conversion(letter)) is not None}
-        for each in rows.uncredited(client, database):
-            if each.conversion_id in refused or each.offset >= decided.get((CONVERSIONS, each.partition), 0):
-                continue
-            detail = f"order {each.order_id!r} has no credit ({CONVERSIONS} {each.partition}:{each.offset})"
-            unexplained.append(
-                Unexplained("conversion", each.received_at, each.door, "conversion", detail, lacks_row=False)
-            )
+        lacking, unsure = lacking_credits(client, database, broker, decided, refused)
+        unexplained += lacking
         balances = rows.balances(client, database, Period(from_at, to_at))
     finally:
         client.close()
@@ -131,7 +129,44 @@ def examine(installation: Installation, from_at: int | None = None, to_at: int |
         for place, offset in ends.items()
         if place[0] in (CLICKS, CONVERSIONS)
     )
+    on_its_way += unsure
     return Findings(lines(balances, door_letters(written_letters, from_at, to_at), wanted), wanted, on_its_way)
+
+
+def lacking_credits(
+    client: Any, database: str, broker: Broker, decided: Mapping[Place, int], refused: Collection[str]
+) -> tuple[list[Unexplained], int]:
+    """Decided conversions whose credit, or its newest version, ClickHouse lacks; and of how many it cannot be said yet.
+
+    Credits come to ClickHouse by themselves. So what seems to be missing is asked for again when all credits that Kafka
+    has now are written.
+    """
+    from console.lag import SINK, behind
+    from sinks.clickhouse import audit as rows
+
+    def ask() -> list[Unexplained]:
+        found = []
+        for each in rows.uncredited(client, database):
+            if each.conversion_id in refused or each.offset >= decided.get((CONVERSIONS, each.partition), 0):
+                continue
+            said = f"order {each.order_id!r} has no credit ({CONVERSIONS} {each.partition}:{each.offset})"
+            found.append(Unexplained("conversion", each.received_at, each.door, "conversion", said, lacks_row=False))
+        for late in rows.unwritten(client, database):
+            said = f"order {late.order_id!r} lacks version {late.version} of its credit (session {late.session_id})"
+            found.append(Unexplained("credit", late.received_at, "", "credit", said, lacks_row=False))
+        return found
+
+    suspects = ask()
+    if not suspects:
+        return [], 0
+    ends = broker.offsets([CREDITS])
+    deadline = time.monotonic() + WRITTEN_WITHIN_S
+    while behind(ends, broker.committed(SINK.group), [CREDITS]):
+        if time.monotonic() > deadline:
+            return [], len(suspects)
+        time.sleep(ASKED_AGAIN_S)
+    still = set(ask())
+    return [each for each in suspects if each in still], 0
 
 
 def within(at: int, from_at: int | None, to_at: int | None) -> bool:

@@ -43,6 +43,16 @@ class Uncredited(NamedTuple):
     offset: int
 
 
+class Unwritten(NamedTuple):
+    """A claim that settlement says stands, at a version that the credits do not have."""
+
+    conversion_id: str
+    order_id: str | None
+    session_id: str
+    version: int
+    received_at: int
+
+
 def counts(client: Client, database: str, topic: str, ends: Mapping[int, int]) -> dict[int, int]:
     """Partition → how many distinct offsets below its end the table has."""
     query = f"SELECT kafka_partition, kafka_offset FROM {database}.{TABLES[topic]}"
@@ -93,6 +103,26 @@ def uncredited(client: Client, database: str) -> list[Uncredited]:
         """
     ).result_rows
     return [Uncredited(*row) for row in rows]
+
+
+def unwritten(client: Client, database: str) -> list[Unwritten]:
+    """Claims that stand, of which neither the version that settlement saw is in the credits nor a later one.
+
+    Only of conversions that have some credit: ``uncredited`` has the others.
+    """
+    rows = client.query(
+        f"""
+        SELECT conversion_id, order_id, toString(session_id), claim_version, toUnixTimestamp64Milli(received_at)
+        FROM (SELECT * FROM {database}.settlements FINAL WHERE run_id = 'live') AS s
+        LEFT JOIN (
+            SELECT conversion_id, session_id, max(version) AS newest FROM {database}.credits WHERE run_id = 'live'
+            GROUP BY conversion_id, session_id) AS c USING (conversion_id, session_id)
+        WHERE c.newest < s.claim_version
+            AND conversion_id IN (SELECT conversion_id FROM {database}.credits WHERE run_id = 'live')
+        ORDER BY received_at, conversion_id LIMIT {LISTED}
+        """
+    ).result_rows
+    return [Unwritten(*row) for row in rows]
 
 
 def balances(client: Client, database: str, period: Period) -> list[Balance]:
