@@ -34,9 +34,14 @@ WORDS = {
 """Reason → title and sentence for a person."""
 
 
+def is_browser(scope: Scope) -> bool:
+    """Whether a person waits: browsers ask for ``text/html`` when a link is followed, programs seldom do."""
+    return "text/html" in (scope.headers.get("accept") or "")
+
+
 def sorry(scope: Scope, refusal: Refusal) -> Answer:
-    """A page for a browser, which asks for ``text/html``, else the refusal as a problem document."""
-    if "text/html" not in (scope.headers.get("accept") or ""):
+    """A page for a person, else the refusal as a problem document."""
+    if not is_browser(scope):
         return problem(refusal)
     title, text = WORDS.get(refusal.reason, ("This link does not work", refusal.detail))
     body = PAGE.format(title=escape(title), text=escape(text)).encode()

@@ -12,10 +12,10 @@ import structlog
 
 from ingest.catalog_index import CatalogIndex, OfferEntry, unknown
 from ingest.door import DoorContext, request_line
-from ingest.errors import PublisherFull, Refusal
+from ingest.errors import NotAcknowledged, PublisherFull, Refusal
 from ingest.http import NO_STORE, Answer, HeaderList, Scope, refusal_of, traceparent_of
 from ingest.landing import LandingUrl
-from ingest.pages import sorry
+from ingest.pages import is_browser, sorry
 from ingest.previews import is_uncounted
 from ingest.qr import qr_answer
 from ingest.seldom import Seldom
@@ -104,8 +104,8 @@ class RedirectDoor:
             else:
                 try:
                     await context.publish(accepted, door)
-                except PublisherFull:
-                    self._lose(door)
+                except NotAcknowledged as error:
+                    self._lose(error, scope, door)
         if page is None:
             detail = "the offer is not active, and it has no fallback page"
             return with_headers(sorry(scope, Refusal(HTTPStatus.NOT_FOUND, "OFFER_INACTIVE", detail)), headers)
@@ -135,14 +135,19 @@ class RedirectDoor:
     async def _keep(self, error: InvalidEvent, scope: Scope, now: int, door: str) -> None:
         try:
             await self._context.refuse(error, request_line(scope), now=now, door=door)
-        except PublisherFull:
-            self._lose(door)
+        except NotAcknowledged as error:
+            self._lose(error, scope, door)
 
-    def _lose(self, door: str) -> None:
-        """No room is left to keep it, and the visitor goes on: what is lost is counted, and said."""
+    def _lose(self, error: NotAcknowledged, scope: Scope, door: str) -> None:
+        """The visitor goes on though nothing is durable: counted, and said. It may be in the log all the same.
+
+        A program is told to come again, unless the spool is full: then nothing helps for a while.
+        """
+        if not isinstance(error, PublisherFull) and not is_browser(scope):
+            raise error
         self._context.metrics.lost.labels(door).inc()
         if times := self._said.due():
-            log.error("visits_not_recorded", door=door, times=times, reason="the spool is full")
+            log.error("visits_not_recorded", door=door, times=times, reason=str(error))
 
 
 def with_headers(answer: Answer, headers: HeaderList) -> Answer:

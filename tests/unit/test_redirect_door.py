@@ -245,6 +245,14 @@ def test_kafka_away_is_503_with_retry_after() -> None:
     assert (said.status, said.json["reason"], said.headers["retry-after"]) == (503, "NOT_DURABLE", "5")
 
 
+@pytest.mark.parametrize(("url", "status"), [("/c/shoes?partner=anna", 302), ("/c/shoes", 302), ("/c/nope", 404)])
+def test_kafka_and_spool_away_a_person_goes_on_all_the_same(url: str, status: int) -> None:
+    door = FrontDoor()
+    door.publisher.away = True
+    assert door.ask("GET", url, headers=[("accept", "text/html,*/*;q=0.8")]).status == status
+    assert door.metrics.registry.get_sample_value("accredit_ingest_events_lost_total", {"door": "redirect"}) == 1
+
+
 def test_junk_in_parameters_is_cleaned_and_cut() -> None:
     door = FrontDoor()
     assert door.ask("GET", "/c/shoes?partner=anna&sub1=%00%0a%ff&sub2=" + "x" * 5_000 + "&=&a&%zz=1").status == 302
