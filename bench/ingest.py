@@ -84,9 +84,10 @@ class FrontDoor:
 
 
 def main() -> None:
+    cores = os.cpu_count() or 1
     parser = argparse.ArgumentParser(prog="python -m bench.ingest", description=__doc__.splitlines()[0])
     parser.add_argument("--seconds", type=float, default=8.0, help="of each run of wrk (default 8)")
-    parser.add_argument("--workers", type=int, default=1, help="processes of the front door (default 1)")
+    parser.add_argument("--workers", type=int, default=cores, help=f"processes of the front door (default {cores})")
     options = parser.parse_args()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(40))
     folder = Path(tempfile.mkdtemp(prefix="accredit-bench-"))
