@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from functools import lru_cache
 
 from ingest.edge.networks import packed
 from ingest.privacy.config import PrivacyConfig
@@ -24,11 +25,21 @@ class Addresses:
         """Of an address what may be kept; None of what is none. What is shortened or hashed already stays as it is."""
         if address.startswith(HASHED):
             return address
-        raw = packed(address)
-        if raw is None or self._how == "drop":
+        if self._how == "drop":
             return None
-        if self._how == "hash" and self._sealer is not None:
-            return HASHED + self._sealer.daily(now // DAY, address)
-        if len(raw) == 4:
-            return f"{raw[0]}.{raw[1]}.{raw[2]}.0"
-        return socket.inet_ntop(socket.AF_INET6, raw[:6] + bytes(10))
+        if self._how == "truncate" or self._sealer is None:
+            return truncated(address)
+        if packed(address) is None:
+            return None
+        return HASHED + self._sealer.daily(now // DAY, address)
+
+
+@lru_cache(maxsize=16_384)
+def truncated(address: str) -> str | None:
+    """The network of an address, IPv4 /24 or IPv6 /48; None of what is no address."""
+    raw = packed(address)
+    if raw is None:
+        return None
+    if len(raw) == 4:
+        return f"{raw[0]}.{raw[1]}.{raw[2]}.0"
+    return socket.inet_ntop(socket.AF_INET6, raw[:6] + bytes(10))

@@ -22,6 +22,8 @@ def without_personal(params: Mapping[str, str], names: Collection[str]) -> dict[
 
 def referrer_without_personal(referrer: str, names: Collection[str]) -> str:
     """A referring URL without user name and fragment, and without query parameters of these names."""
+    if not ("?" in referrer or "#" in referrer or "@" in referrer or "%40" in referrer):
+        return referrer
     url = referrer.partition("#")[0]
     url, mark, query = url.partition("?")
     scheme, slashes, rest = url.partition("://")
