@@ -93,5 +93,6 @@ class Intake:
         """The dead letter of what was refused, with its original bytes; API keys and what names a person are masked."""
         sealer = None if self._keeper is None else self._keeper.sealer
         kept = redacted(masked(original), sealer)
-        told = InvalidEvent(error.reason, error.field, redacted(error.detail.encode(errors="replace"), sealer).decode())
+        detail = redacted(masked(error.detail.encode(errors="replace")), sealer).decode()  # it quotes what was sent
+        told = InvalidEvent(error.reason, error.field, detail)
         return dead_letter_message(dead_letter(told, kept, stage=stage, door=door, received_at=now))

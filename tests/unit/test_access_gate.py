@@ -237,7 +237,7 @@ def test_nothing_secret_is_logged_or_kept() -> None:
     with structlog.testing.capture_logs() as logs:
         door = front(AccessBook(keys=BOOK.keys, advertisers={"shop": BY_TOKEN}))
         send(door, [CLICK], bearer(GONE.text))
-        send(door, [{**CLICK, "partner_id": "anna", "note": BOSS.text, "occurred_at": "never"}], bearer(BOSS.text))
+        send(door, [{**CLICK, "partner_id": "anna", "note": BOSS.text, "occurred_at": BOSS.text}], bearer(BOSS.text))
         door.ask("POST", "/v1/events", b'{"x": "' + BOSS.text.encode(), bearer(BOSS.text))
         door.ask("GET", f"/pb?transaction_id={TID}&token=wrong-secret-token")
         door.ask("GET", f"/pb?transaction_id={TID}&%74oken={TOKEN.text}&amount=x")
