@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from ua_parser import Parser
 
 AGENTS_KEPT = 16_384
+TOOLS = ("Python-urllib/", "Java/")
+"""Like curl, which ua-parser takes for no spider: partners test their links with them."""
 NONE_SAID = "Other"
 """ua-parser's word for what it does not know."""
 PHONE_SYSTEMS = frozenset(
@@ -55,7 +57,7 @@ class Agents:
         invalid = invalid_reason(text)
         found = self._loaded().parse(text)
         device = found.device.family if found.device is not None else None
-        if device == "Spider":
+        if device == "Spider" and not text.startswith(TOOLS):
             invalid = "bot"
         os = found.os.family if found.os is not None else None
         browser = found.user_agent.family if found.user_agent is not None else None

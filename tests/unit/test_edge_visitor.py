@@ -67,6 +67,7 @@ def test_a_person_on_a_phone() -> None:
         ("Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)", "other", "bot"),
         ("Mozilla/5.0 (compatible; AhrefsBot/7.0; +http://ahrefs.com/robot/)", "other", "bot"),
         ("curl/8.5.0", "other", None),
+        ("Python-urllib/3.11", "other", None),
         ("", "other", None),
     ],
 )
