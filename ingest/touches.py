@@ -128,5 +128,9 @@ def header_text(value: str | None) -> str | None:
 
 def cleaned(params: dict[str, str]) -> dict[str, str]:
     """What we have no field for, as a record may keep it."""
-    pairs = ((clean(name), clean(value)) for name, value in params.items())
-    return {name: value for name, value in pairs if name is not None and value is not None}
+    kept: dict[str, str] = {}
+    for name, value in params.items():
+        name_text, text = clean(name), clean(value)
+        if name_text is not None and text is not None:
+            kept[name_text] = text
+    return kept
