@@ -106,11 +106,7 @@ class SegmentWriter:
             write_all(file, frame)
             os.fsync(file)
         except OSError:
-            try:
-                os.ftruncate(file, self._end)
-            except OSError:
-                pass  # reading tells by the checksum
-            self.seal()
+            self._abandon()
             raise
         self._end += len(frame)
         written = Written(self._path, self._end, self._end >= self._segment_bytes)
@@ -124,6 +120,18 @@ class SegmentWriter:
             os.close(self._file)
             self._file = None
 
+    def _abandon(self) -> None:
+        """Take back what was written in part, or the whole file if it has no frame."""
+        assert self._file is not None
+        try:
+            if self._end == FILE_HEAD.size:
+                self._path.unlink()
+            else:
+                os.ftruncate(self._file, self._end)
+        except OSError:
+            pass  # reading tells by the checksum
+        self.seal()
+
     def _open(self) -> int:
         self._number += 1
         self._path = self._folder / f"{self._number:012d}{SUFFIX}"
@@ -134,7 +142,7 @@ class SegmentWriter:
             write_all(file, FILE_HEAD.pack(FILE_MARK, self._seed))
             sync_folder(self._folder)
         except OSError:
-            self.seal()
+            self._abandon()
             raise
         return file
 

@@ -8,10 +8,11 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ingest.envelope import Message
+from ingest.spool import segments
 from ingest.spool.backlog import Backlog
 from ingest.spool.frame import encode_message
 from ingest.spool.segments import SegmentWriter, Slot, segment_paths
@@ -24,7 +25,7 @@ class Crash(BaseException):
 
 
 def message(number: int, size: int) -> Message:
-    return Message("clicks", b"%d" % number, os.urandom(size), number, [("ce_id", b"%d" % number)])
+    return Message("clicks", b"%d" % number, bytes(size), number, [("ce_id", b"%d" % number)])
 
 
 def left(root: Path) -> tuple[list[int], int]:
@@ -60,8 +61,6 @@ def write(folder: Path, groups: Sequence[Sequence[int]], dies_at: int, segment_b
             raise Crash
         return len(data)
 
-    from ingest.spool import segments
-
     real = segments.write_all
     segments.write_all = lambda file, data: dying(file, memoryview(data)) and None  # type: ignore[assignment]
     try:
@@ -78,6 +77,7 @@ def write(folder: Path, groups: Sequence[Sequence[int]], dies_at: int, segment_b
     return answered, begun
 
 
+@settings(deadline=None)
 @given(groups=SIZES, dies_at=st.integers(0, 30_000), segment_bytes=st.sampled_from([100, 3_000, 1 << 20]))
 def test_any_crash_point_loses_nothing_answered(groups: list[list[int]], dies_at: int, segment_bytes: int) -> None:
     with tempfile.TemporaryDirectory() as name:
@@ -90,6 +90,7 @@ def test_any_crash_point_loses_nothing_answered(groups: list[list[int]], dies_at
         assert answered <= len(found) <= begun
 
 
+@settings(deadline=None)
 @given(groups=SIZES, cut=st.integers(0, 200), at=st.floats(0, 1), flipped=st.binary(min_size=1, max_size=8))
 def test_any_damage_costs_only_where_it_is(groups: list[list[int]], cut: int, at: float, flipped: bytes) -> None:
     with tempfile.TemporaryDirectory() as name:
