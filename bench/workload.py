@@ -9,7 +9,7 @@ import uuid
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from confluent_kafka import Producer
+from confluent_kafka import KafkaError, Message, Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from schemas.codec import encode
@@ -138,8 +138,16 @@ def producer(kafka: str) -> Producer:
         "queue.buffering.max.messages": 1_000_000,
         "compression.type": "lz4",
         "partitioner": PARTITIONER,
+        "delivery.report.only.error": True,
+        "on_delivery": delivered,
     }
     return Producer(settings)
+
+
+def delivered(error: KafkaError | None, message: Message) -> None:
+    """A benchmark whose records Kafka refuses would wait for them for ever."""
+    if error is not None:
+        raise RuntimeError(f"Kafka refused a record for {message.topic()}: {error}")
 
 
 def send(out: Producer, topic: str, key: bytes | None, value: bytes, at: int) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterator
-from heapq import nlargest
 from typing import NamedTuple
 
 from processors.core.terms import GROUP_RANK, CompiledCatalog, group_of
@@ -15,7 +14,7 @@ from schemas.records import Conversion
 
 STEPS = ("credit_group", "promo_code", "touch_type", "time", "click_id")
 LISTED = 200  # candidates that an explanation lists (RULES R52)
-MANY = 4 * LISTED  # so many are collected before those that cannot be listed are let go
+MANY = 2 * LISTED  # from so many on it pays to look which can be listed
 Rank = tuple[int, int, int, int, str]
 
 
@@ -62,13 +61,9 @@ def weigh_touches(
     Whether a touch counts depends on its group and its time, so a group falls into a few runs of time: the work grows
     with the number of groups, not of touches.
     """
-    ranked: list[Ranked] = []
-    dropped: list[Dropped] = []
+    eligible: dict[tuple[int, int, int], list[Stretch]] = {}
+    dropped: list[Stretch] = []
     reasons: Counter[str] = Counter()
-    partners: set[str] = set()
-    eligible = 0
-    lowest: Rank | None = None
-    earliest: tuple[int, str] | None = None
     for key, entries in touches.groups():
         offer_id, partner_id, kind, _ = key
         if catalog.program_of.get(offer_id) != program_id:
@@ -76,33 +71,61 @@ def weigh_touches(
         contract = catalog.contract(partner_id, offer_id, program_id, conversion.occurred_at)
         runs = time_runs(catalog, conversion, key, catalog.offers[offer_id], contract)
         for start, end, reason in segments(entries, runs):
+            stretch = Stretch(entries, start, end, partner_id, contract, reason)
             if reason is not None:
                 reasons[reason] += end - start
-                first = max(start, end - LISTED)
-                if earliest is not None:
-                    first = bisect_left(entries, earliest, first, end)
-                dropped += [Dropped(partner_id, contract, touch, reason) for _, _, touch in entries[first:end]]
-                if len(dropped) > MANY:
-                    dropped = nlargest(LISTED, dropped, key=dropped_order)
-                    earliest = dropped_order(dropped[-1])
+                dropped.append(stretch)
                 continue
             assert contract is not None
-            eligible += end - start
-            partners.add(partner_id)
-            kept = (GROUP_RANK[group_of(contract)], 0, int(kind == "click"))
-            first = max(start, end - LISTED)
-            if lowest is not None:
-                if kept < lowest[:3]:
-                    continue
-                if kept == lowest[:3]:
-                    first = bisect_left(entries, lowest[3:], first, end)
-            ranked += [
-                Ranked((*kept, at, click_id), partner_id, contract, touch) for at, click_id, touch in entries[first:end]
-            ]
-            if len(ranked) > MANY:
-                ranked = nlargest(LISTED, ranked)
-                lowest = ranked[-1].rank
-    return Weighed(ranked, dropped, eligible, reasons, partners)
+            rank = (GROUP_RANK[group_of(contract)], 0, int(kind == "click"))
+            eligible.setdefault(rank, []).append(stretch)
+    ranked: list[Ranked] = []
+    for rank in sorted(eligible, reverse=True) if len(eligible) > 1 else eligible:
+        if len(ranked) < LISTED:
+            for entries, start, end, partner_id, contract, _ in latest(eligible[rank]):
+                assert contract is not None
+                ranked += [
+                    Ranked((*rank, at, click_id), partner_id, contract, touch)
+                    for at, click_id, touch in entries[start:end]
+                ]
+    return Weighed(
+        ranked,
+        [
+            Dropped(partner_id, contract, touch, reason or "")
+            for entries, start, end, partner_id, contract, reason in latest(dropped)
+            for _, _, touch in entries[start:end]
+        ],
+        sum(stretch.end - stretch.start for stretches in eligible.values() for stretch in stretches),
+        reasons,
+        {stretch.partner_id for stretches in eligible.values() for stretch in stretches},
+    )
+
+
+class Stretch(NamedTuple):
+    """Touches ``[start, end)`` of a group, which share what becomes of them."""
+
+    entries: list[Entry]
+    start: int
+    end: int
+    partner_id: str
+    contract: Contract | None
+    reason: str | None
+
+
+def latest(stretches: list[Stretch]) -> list[Stretch]:
+    """The stretches without what is certainly not among the LISTED latest of all their touches."""
+    if sum(stretch.end - stretch.start for stretch in stretches) <= MANY:
+        return stretches
+    share = LISTED // len(stretches) + 1
+    sample: list[Entry] = []
+    while len(sample) < LISTED:
+        sample = [one for entries, start, end, *_ in stretches for one in entries[max(start, end - share) : end]]
+        share *= 2
+    sample.sort()
+    floor = sample[-LISTED]
+    return [
+        stretch._replace(start=bisect_left(stretch.entries, floor, stretch.start, stretch.end)) for stretch in stretches
+    ]
 
 
 def dropped_order(entry: Dropped) -> tuple[int, str]:
