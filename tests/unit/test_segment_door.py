@@ -9,12 +9,17 @@ from typing import Any
 import orjson
 import pytest
 
+from ingest.access.book import AccessBook
+from ingest.access.config import AccessConfig
+from ingest.access.follow import Access
+from ingest.access.gate import Gate
 from ingest.config import IngestConfig
 from schemas.customer import customer_hash
 from schemas.ids import session_key
 from schemas.records import Conversion, DeadLetter
 from schemas.times import parse_time
 from tests.support.front_door import KEYS, NOW, SESSION, FrontDoor, Said
+from tests.unit.test_access_gate import ANNA, ANNA_KEY, SHOP, SHOP_KEY
 
 CONFIG = {
     "write_keys": {"browser-key": "shop", "other-key": "other"},
@@ -202,3 +207,28 @@ def test_nothing_is_answered_before_it_is_durable() -> None:
     door = door_of()
     door.publisher.away = True
     assert call(door, "/v1/track", BROWSER_CALL).status == 503
+
+
+def test_a_servers_write_key_is_an_api_key_of_its_advertiser() -> None:
+    def front() -> FrontDoor:
+        access = AccessConfig(production=True)
+        book = Access.of(AccessBook(keys=(SHOP_KEY, ANNA_KEY)))
+        config = IngestConfig.model_validate({"segment": CONFIG}).model_copy(update={"access": access})
+        return FrontDoor(config=config, gate=Gate(access, lambda: book, lambda: NOW))
+
+    server_call = {**BROWSER_CALL, "writeKey": None}
+    door = front()
+    assert call(door, "/v1/track", server_call, authorization=basic(SHOP.text)).status == 200
+    assert conversion_of(door).advertiser_id == "shop"
+    door = front()
+    assert call(door, "/v1/batch", {"batch": [server_call], "writeKey": SHOP.text}).status == 200
+    assert conversion_of(door).advertiser_id == "shop"
+    assert call(front(), "/v1/track", server_call).status == 401
+    assert call(front(), "/v1/track", server_call, authorization=basic("k1")).status == 401
+    partners = front()
+    assert call(partners, "/v1/track", server_call, authorization=basic(ANNA.text)).status in (400, 403)
+    assert partners.publisher.records("conversions") == []
+    browser = call(front(), "/v1/track", BROWSER_CALL)
+    assert (browser.status, browser.json["reason"]) == (403, "PIXEL_NOT_ALLOWED"), (
+        "in production pixels are opened first"
+    )
