@@ -86,7 +86,7 @@ def read_node(node: Node, path: Path, document: Document) -> Any:
         raise CatalogInvalid([Problem(document.file, line, "(yaml)", "its aliases (*name) repeat too much of it")])
     document.lines[path] = line
     if isinstance(node, ScalarNode):
-        return None if node.style is None and node.value in NULLS else node.value
+        return None if not node.style and node.value in NULLS else node.value
     if isinstance(node, SequenceNode):
         return [read_node(part, (*path, i), document) for i, part in enumerate(node.value)]
     assert isinstance(node, MappingNode)

@@ -96,6 +96,15 @@ def test_all_problems_come_at_once() -> None:
     assert len(caught.value.problems) == 3
 
 
+def test_null_is_not_given_and_in_quotes_it_is_text() -> None:
+    offer = load_catalog(GOOD.replace("advertiser_id: shop,", "advertiser_id: shop, name: null, window: ~,", 1)).offers[
+        0
+    ]
+    assert (offer.name, offer.window) == (None, None)
+    offer = load_catalog(GOOD.replace("advertiser_id: shop,", 'advertiser_id: shop, name: "null",', 1)).offers[0]
+    assert offer.name == "null"
+
+
 REPEATED = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
     f"a{n + 1}: &a{n + 1} [{', '.join([f'*a{n}'] * 10)}]\n" for n in range(8)
 )
