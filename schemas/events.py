@@ -81,7 +81,9 @@ Amount = Annotated[
     WithJsonSchema({"type": ["string", "integer"], "pattern": r"^[0-9]{1,18}(\.[0-9]{1,9})?$", "minimum": 0}),
 ]
 Currency = Annotated[
-    Text, AfterValidator(to_currency), WithJsonSchema({"type": "string", "pattern": "^[A-Za-z]{3}$", "examples": ["EUR"]})
+    Text,
+    AfterValidator(to_currency),
+    WithJsonSchema({"type": "string", "pattern": "^[A-Za-z]{3}$", "examples": ["EUR"]}),
 ]
 Country = Annotated[Text, StringConstraints(pattern=r"^[A-Za-z]{2}$", to_upper=True)]
 
