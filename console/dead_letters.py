@@ -253,6 +253,14 @@ def send_again(letter: DeadLetter, intake: Intake, publisher: BulkPublisher, pos
         raise NotRetried(
             "the original is neither a JSON event nor a postback; its sender has to send it anew"
         ) from None
+    if door in ("segment", "snowplow"):
+        raise NotRetried(
+            "a tracker's message is read by its mapping; mend that, and load the event or have it sent anew"
+        )
+    if door == "adjustments":
+        from ingest.adjustments import adjustment_fields
+
+        fields = adjustment_fields(fields, letter.received_at)
     accepted = intake.accept(fields, now=now, door=door)
     publisher.publish(accepted.message)
     return f"{accepted.kind} {accepted.id}"

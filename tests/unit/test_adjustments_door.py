@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import orjson
 import pytest
 
+from console.dead_letters import send_again
+from ingest.conversion_config import PostbackConfig
+from ingest.intake import Intake
+from schemas.codec import decode
 from schemas.ids import conversion_id
 from schemas.records import Adjustment, DeadLetter
 from schemas.times import parse_time
-from tests.support.front_door import KEYS, NOW, SESSION, FrontDoor, Said
+from tests.support.front_door import INDEX, KEYS, NOW, SESSION, FrontDoor, Said
+from tests.unit.test_load_file import Kept
 
 ORDER = {"advertiser_id": "shop", "goal": "sale", "order_id": "o-1"}
 OF_ORDER = conversion_id("shop", "sale", "o-1", None)
@@ -95,3 +101,18 @@ def test_the_same_one_twice_in_a_body_is_a_duplicate_and_the_key_is_taken(tmp_pa
     assert [result["status"] for result in first.json["results"]] == ["accepted", "duplicate"]
     assert first.body == again.body
     assert len(door.publisher.messages) == 2, "the copy is in the log, where the audit counts it"
+
+
+def test_a_refused_adjustment_can_be_taken_again_as_it_was_sent() -> None:
+    door = FrontDoor(index=INDEX)
+    post(door, {**ORDER, "advertiser_id": "later", "status": "approved"})
+    (letter,) = door.publisher.records("dead-letters")
+    assert isinstance(letter, DeadLetter)
+    grown = replace(INDEX, advertisers=INDEX.advertisers | {"later"})
+    kept = Kept()
+    assert send_again(letter, Intake(KEYS, lambda _: grown), cast(Any, kept), PostbackConfig()).startswith(
+        "adjustment "
+    )
+    record = decode(kept.messages[0].value)
+    assert isinstance(record, Adjustment)
+    assert (record.action, record.occurred_at) == ("approve", letter.received_at)
