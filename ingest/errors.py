@@ -73,7 +73,7 @@ class FileUnreadable(IngestError):
 
 
 class AlreadyLoading(IngestError):
-    """Another `accredit load` holds the same file. Operator: let it finish, or end it; the next one goes on from there."""
+    """Another `accredit load` holds the same file. Operator: let it finish, or end it; the next goes on from there."""
 
     def __init__(self) -> None:
         super().__init__("another `accredit load` loads this file now; let it finish, or end it: the next one goes on")
