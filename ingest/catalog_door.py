@@ -87,7 +87,8 @@ class CatalogDoor:
     async def _put(self, scope: Scope, exchange: Exchange, sender: Sender) -> Answer:
         settings = self._context.settings
         raw = await read_body(scope, exchange, limit=settings.body_limit, timeout_s=settings.body_timeout_s)
-        body = decompress(raw, scope.headers.get("content-encoding"), limit=settings.body_limit)
+        encoding = scope.headers.get("content-encoding")
+        body = await asyncio.to_thread(decompress, raw, encoding, limit=settings.body_limit)
         try:
             text = body.decode()
         except UnicodeDecodeError as error:
