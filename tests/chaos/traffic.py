@@ -20,6 +20,8 @@ import orjson
 from schemas.times import DAY, MINUTE, format_time
 
 PARTNERS = 9
+ONCE = 0.5
+"""Of so many sales the visitor is never seen again: no later event brings back a credit that was lost."""
 GROUPS = ("preferred", "default", "non_preferred")
 POLICIES = ("always", "if_involved", "if_winner")
 BATCH = 200
@@ -60,9 +62,14 @@ def events(seed: int, number: int, now: int) -> list[dict[str, Any]]:
     touches = [touch(chance, seed, i, sessions, now) for i in range(number * 9 // 10)]
     sent = [(chance.random(), event) for event in touches]
     for i in range(number // 10):
-        seen = chance.choice(touches)
+        seen, at = chance.choice(touches), None
+        if chance.random() < ONCE:
+            at = chance.random()
+            visitor = str(UUID(int=chance.getrandbits(128), version=4))
+            seen = touch(chance, seed, number + i, [visitor], now)
+            sent.append((at, seen))
         for event in sale(chance, seed, i, seen, sessions):
-            sent.append((chance.random(), event))  # before or after its touches, and of each other
+            sent.append((at or chance.random(), event))  # else before or after its touches, and of each other
     sent.sort(key=lambda pair: pair[0])
     return [event for _, event in sent]
 

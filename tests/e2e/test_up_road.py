@@ -178,6 +178,12 @@ def test_the_demo_tells_its_story(tmp_path: Path) -> None:
     told = out.decode()
     for part in ("L-1003 → bright-blog, 4.80 EUR", "L-1003 → weekly-mail, 0.00 EUR", "INVALID_TOUCH", "unattributed"):
         assert part in told
+    again = Running(tmp_path / "demo")
+    again.start()
+    try:
+        again.run("audit")  # exits with 1 if anything is unexplained
+    finally:
+        again.stop()
 
 
 def test_the_demo_leaves_a_folder_alone_that_is_not_its_own(tmp_path: Path) -> None:
