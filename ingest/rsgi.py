@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import time
 from collections.abc import Sequence
 from http import HTTPStatus
@@ -31,6 +32,8 @@ from ingest.spool.publisher import SpoolingPublisher
 log = structlog.get_logger(__name__)
 
 FLUSH_S = 2.0
+GARBAGE = (20_000, 20, 50)
+"""Python's thresholds of collection: with hundreds of requests in flight the usual 700 is reached every few answers."""
 
 
 class Doors:
@@ -118,6 +121,8 @@ class App:
         )
         health = Health(self._publisher, self._catalog, self._metrics)
         self._doors = Doors(context, routes_of(context, health))
+        gc.freeze()  # what is there now stays: tables, code, the catalog
+        gc.set_threshold(*GARBAGE)
 
     def __rsgi_del__(self, loop: asyncio.AbstractEventLoop) -> None:
         assert self._publisher is not None
