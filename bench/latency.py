@@ -130,7 +130,8 @@ class Load:
 
     async def _counted(self, send: Any) -> None:
         try:
-            self._measured.sent += await send()
+            answered = await send()
+            self._measured.sent += answered
         except (aiohttp.ClientError, TimeoutError, ValueError):
             self._measured.failed += 1
 
@@ -245,8 +246,9 @@ def main() -> None:
         with Installed(folder / "data") as installed:
             installed.apply(workload.catalog_text())
             print(f"sending {options.rate:,} events/s for {options.seconds:.0f} s, 2 % of them sales …", flush=True)
+            before = installed.cpu_seconds()
             measured, since, took = asyncio.run(measure(installed, options.seconds, options.rate))
-            used = installed.cpu_seconds()
+            used = {name: seconds - before[name] for name, seconds in installed.cpu_seconds().items()}
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     asked = sum(at >= since for at in measured.answered.values())
