@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import time
 from collections.abc import Callable
@@ -20,7 +21,7 @@ from ingest.health import Health
 from ingest.intake import Intake
 from ingest.metrics import Metrics
 from ingest.routes import RouteTable, routes_of
-from ingest.rsgi import Doors
+from ingest.rsgi import GARBAGE, Doors
 from ingest.settings import IngestSettings
 from ingest.spool.publisher import SpoolingPublisher
 from ingest.touches import Touches
@@ -109,17 +110,23 @@ async def costs(kafka: str, folder: Path, catalog: str) -> list[tuple[str, float
         metrics.took("redirect", "click")
         metrics.answered("redirect", 302, 0.001)
 
+    strangers = iter([touch._replace(session_id=new_session_id(now, os.urandom(10))) for _ in range(TIMES)])
+    looked_us, identity_us = each_us(look), each_us(identity)
+    taken_us = each_us(partial(touches.take, "click", "redirect", scope, now, index, entry, asked))
     found = [
         ("routing", each_us(partial(RouteTable(routes).find, PATH))),
         ("parsing the query", each_us(partial(touches.asked, QUERY))),
-        ("edge: agent, country, network, consent, repeats", each_us(look)),
-        ("session, click id, cookie", each_us(identity)),
-        ("encode: Avro, headers", each_us(partial(intake.accept_record, touch))),
+        ("edge: agent, country, network, consent, repeats", looked_us),
+        ("session, click id, cookie", identity_us),
+        ("the record", taken_us - looked_us - identity_us),
+        ("encode: seal for a new session, Avro, headers", each_us(lambda: intake.accept_record(next(strangers)))),
         ("metrics", each_us(count)),
     ]
     try:
         await publisher.publish(accepted.message)
         doors = Doors(context, routes)
+        gc.freeze()
+        gc.set_threshold(*GARBAGE)
         produced_us, acknowledged_us, whole_us = [], [], []
         for _ in range(TIMES // LOT):
             began = time.process_time()
@@ -136,5 +143,5 @@ async def costs(kafka: str, folder: Path, catalog: str) -> list[tuple[str, float
     found.append(("produce", min(produced_us)))
     found.append(("acknowledgement, and librdkafka's threads", min(acknowledged_us)))
     whole = min(whole_us)
-    found.append(("record, landing page, answer, coroutines", whole - sum(us for _, us in found)))
+    found.append(("landing page, answer, coroutines, collections", whole - sum(us for _, us in found)))
     return [*found, ("whole", whole)]
