@@ -107,8 +107,8 @@ def examine(installation: Installation, from_at: int | None = None, to_at: int |
     broker = Broker(installation.broker())
     database = "accredit"
     ends = broker.offsets([*rows.AUDITED, DEAD_LETTERS])
-    written = broker.committed(SINK.group)
-    decided = broker.committed(ATTRIBUTION.group)
+    written = broker.committed(SINK)
+    decided = broker.committed(ATTRIBUTION)
     client = clickhouse_connect.get_client(dsn=installation.server())
     try:
         lost = list(lost_records(client, database, ends, written))
@@ -161,7 +161,7 @@ def lacking_credits(
         return [], 0
     ends = broker.offsets([CREDITS])
     deadline = time.monotonic() + WRITTEN_WITHIN_S
-    while behind(ends, broker.committed(SINK.group), [CREDITS]):
+    while behind(ends, broker.committed(SINK), [CREDITS]):
         if time.monotonic() > deadline:
             return [], len(suspects)
         time.sleep(ASKED_AGAIN_S)

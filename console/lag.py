@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
-from confluent_kafka import ConsumerGroupTopicPartitions, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import Consumer, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from console.errors import BrokerUnreachable
@@ -13,7 +13,6 @@ from console.topics import admin_client
 from schemas.topics import ADJUSTMENTS, CLICKS, CONVERSIONS, CREDITS, DEAD_LETTERS, TOPICS
 
 TIMEOUT_S = 10.0
-UNKNOWN_GROUP = (KafkaError.GROUP_ID_NOT_FOUND, KafkaError.UNKNOWN_MEMBER_ID)
 
 Place = tuple[str, int]
 """Topic and partition."""
@@ -72,9 +71,11 @@ class Broker:
         self.kafka = kafka
         self._client = client
         self._admin = client(kafka)
+        self._readers: dict[str, Consumer] = {}
 
     def _away(self, error: KafkaException) -> BrokerUnreachable:
         self._admin = self._client(self.kafka)
+        self._readers.clear()
         return BrokerUnreachable(self.kafka, error.args[0].str())
 
     def offsets(self, topics: Iterable[str]) -> Mapping[Place, Offset]:
@@ -87,16 +88,21 @@ class Broker:
         except KafkaException as error:
             raise self._away(error) from error
 
-    def committed(self, group: str) -> dict[Place, int]:
-        """What a consumer group has committed; empty for a group that has not."""
+    def committed(self, stage: Stage) -> dict[Place, int]:
+        """What a stage has committed of its topics; empty for one that has not.
+
+        A consumer of the group is asked, which never joins it: librdkafka's admin client ends the process with a
+        segmentation fault when the group has no coordinator yet (2.16, seen just after a broker's start).
+        """
+        reader = self._readers.get(stage.group)
         try:
-            asked = self._admin.list_consumer_group_offsets(
-                [ConsumerGroupTopicPartitions(group)], request_timeout=TIMEOUT_S
-            )
-            found = asked[group].result(timeout=TIMEOUT_S * 2).topic_partitions or []
+            if reader is None:
+                settings = {"bootstrap.servers": self.kafka, "group.id": stage.group, "enable.auto.commit": False}
+                reader = self._readers[stage.group] = Consumer({**settings, "log_level": 2})
+            there = reader.list_topics(timeout=TIMEOUT_S).topics
+            places = [TopicPartition(name, p) for name in stage.topics if name in there for p in there[name].partitions]
+            found = reader.committed(places, timeout=TIMEOUT_S) if places else []
         except KafkaException as error:
-            if error.args[0].code() in UNKNOWN_GROUP:
-                return {}
             raise self._away(error) from error
         return {(place.topic, place.partition): place.offset for place in found if place.offset >= 0}
 
@@ -106,7 +112,7 @@ class Broker:
         ends = self.offsets({topic for stage in known for topic in stage.topics})
         lines = []
         for stage in known:
-            committed = self.committed(stage.group)
+            committed = self.committed(stage)
             lines += [StageLag(stage.name, topic, behind(ends, committed, [topic])) for topic in stage.topics]
         return lines
 

@@ -33,6 +33,7 @@ COMMANDS: dict[str, Entry] = {
     "forget": Entry(WORK, "console.forget.command:forget", "Make a session or a customer unreadable, and prove it."),
     "topics": Entry(WORK, "console.topics:topics", "The Kafka topics: create, list."),
     "report": Entry(LOOK, "console.report:report", "Who got what: by partner, offer, program, day, order, …"),
+    "session": Entry(LOOK, "console.session:session", "What is known of one visitor, sealed fields opened."),
     "dead-letters": Entry(WORK, "console.dead_letters:dead_letters", "What could not be used: list, show, retry."),
     "audit": Entry(LOOK, "console.audit:audit", "Prove that every received event is accounted for."),
     "status": Entry(LOOK, "console.status:status", "Processes, events in and out, lag per stage."),

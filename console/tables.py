@@ -64,7 +64,12 @@ def to_csv(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
 
 def to_json(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
     """A JSON array with an object per row."""
-    return json.dumps([dict(zip(columns, map(plain, row), strict=True)) for row in rows], indent=1, ensure_ascii=False)
+    return to_json_text([dict(zip(columns, map(plain, row), strict=True)) for row in rows])
+
+
+def to_json_text(content: Any) -> str:
+    """Plain values as JSON for a person to read too."""
+    return json.dumps(content, indent=1, ensure_ascii=False)
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[Any]], title: str | None = None) -> None:

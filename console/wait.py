@@ -28,7 +28,7 @@ class Offsetted(Protocol):
 
     def offsets(self, topics: Iterable[str]) -> Mapping[Place, Offset]: ...
 
-    def committed(self, group: str) -> Offsets: ...
+    def committed(self, stage: Stage) -> Offsets: ...
 
 
 OnTrouble = Callable[[str], None]
@@ -69,7 +69,7 @@ class Waiter:
         left = -1
         while True:
             try:
-                left = behind(ends, self._broker.committed(stage.group), stage.topics)
+                left = behind(ends, self._broker.committed(stage), stage.topics)
             except BrokerUnreachable as error:
                 self._on_trouble(str(error))
                 self._pause_or_give_up(AGAIN_S, stage.name, str(error))

@@ -18,7 +18,8 @@ from typing import Any
 import orjson
 
 from ingest.access.sender import Sender
-from ingest.bodies import decompress, read_body
+from ingest.bodies import read_body
+from ingest.compression import decompressed
 from ingest.door import DoorContext
 from ingest.envelope import Message
 from ingest.errors import Refusal
@@ -69,7 +70,7 @@ class BulkDoor:
             return await self._take(items, now, traceparent_of(scope), sender)
 
         try:
-            body = decompress(raw, headers.get("content-encoding"), limit=settings.decoded_limit)
+            body = await decompressed(raw, headers.get("content-encoding"), limit=settings.decoded_limit)
             return await self._idempotency.once(sender.name, headers.get(HEADER), scope.path, body, take)
         except Refusal as refusal:
             if refusal.reason not in UNUSABLE:

@@ -19,7 +19,8 @@ from functools import partial
 from http import HTTPStatus
 from typing import Any, NamedTuple
 
-from ingest.bodies import decompress, read_body
+from ingest.bodies import read_body
+from ingest.compression import decompressed
 from ingest.door import DoorContext
 from ingest.edge.visitor import Visitor
 from ingest.errors import Refusal
@@ -105,7 +106,7 @@ class SegmentDoor:
         raw = await read_body(scope, exchange, limit=BODY_LIMIT, timeout_s=context.settings.body_timeout_s)
         call = CALLS[scope.path.rpartition("/")[2]]
         try:
-            body = decompress(raw, scope.headers.get("content-encoding"), limit=4 * BODY_LIMIT)
+            body = await decompressed(raw, scope.headers.get("content-encoding"), limit=4 * BODY_LIMIT)
             content = parse_json(body)
             if not isinstance(content, dict):
                 raise InvalidEvent("INVALID_EVENT", None, "a call is one JSON object")

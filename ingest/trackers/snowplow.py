@@ -20,7 +20,8 @@ from functools import partial
 from http import HTTPStatus
 from typing import Any
 
-from ingest.bodies import decompress, read_body
+from ingest.bodies import read_body
+from ingest.compression import decompressed
 from ingest.cookies import SessionCookie
 from ingest.door import DoorContext, request_line
 from ingest.errors import Refusal
@@ -112,7 +113,7 @@ class SnowplowDoor:
         context.gate.admit(scope, now)
         raw = await read_body(scope, exchange, limit=BODY_LIMIT, timeout_s=context.settings.body_timeout_s)
         try:
-            content = parse_json(decompress(raw, scope.headers.get("content-encoding"), limit=4 * BODY_LIMIT))
+            content = parse_json(await decompressed(raw, scope.headers.get("content-encoding"), limit=4 * BODY_LIMIT))
             events = content.get("data") if isinstance(content, dict) else None
             if not isinstance(events, list):
                 raise InvalidEvent("MISSING_FIELD", "data", "is required: a list of events (payload_data)")

@@ -105,6 +105,13 @@ def test_a_customer_is_forgotten_and_the_money_stays(running: Running, tmp_path:
     assert len(customers) == 2
     assert all(re.fullmatch("[0-9a-f]{64}", name) for (name,) in customers)
 
+    shown = json.loads(running.run("session", first, "--format", "json"))
+    assert shown["session_id"] == session
+    assert shown["touches"][0]["params"]["gclid"] == GCLID
+    assert shown["touches"][0]["user_agent"] == AGENT
+    assert shown["conversions"][0]["params"]["note"] == "gift for mum"
+    assert GCLID in running.run("session", session)
+
     said = running.run("forget", "--customer", CUSTOMER, "--verify", "--yes")
     assert "1 sessions" in said
     assert "Forgotten." in said
@@ -119,6 +126,9 @@ def test_a_customer_is_forgotten_and_the_money_stays(running: Running, tmp_path:
         client.query("SELECT toString(session_id), params['accredit_sealed'] FROM accredit.clicks").result_rows
     )
     assert sealer.open(session, texts[session]) is None
+    shown = json.loads(running.run("session", session, "--format", "json"))
+    assert list(shown["touches"][0]["params"]) == ["utm_source", "(forgotten)"]
+    assert shown["credits"][0]["order_id"] == "A-1"
     opened = sealer.open(others_session, texts[others_session])
     assert opened is not None
     assert opened["user_agent"] == AGENT

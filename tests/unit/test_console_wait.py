@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 import pytest
 
 from console.errors import BrokerUnreachable, WaitTimedOut
-from console.lag import ATTRIBUTION, SINK, Offset, Place, behind
+from console.lag import ATTRIBUTION, SINK, Offset, Place, Stage, behind
 from console.wait import Waiter
 
 
@@ -22,12 +22,12 @@ class Broker:
     def offsets(self, topics: Iterable[str]) -> dict[Place, Offset]:
         return {place: Offset(0, end) for place, end in self.ends.items() if place[0] in set(topics)}
 
-    def committed(self, group: str) -> dict[Place, int]:
-        self.asked.append(group)
+    def committed(self, stage: Stage) -> dict[Place, int]:
+        self.asked.append(stage.group)
         step = self.steps.pop(0) if len(self.steps) > 1 else self.steps[0]
         if step is None:
             raise BrokerUnreachable("127.0.0.1:1", "away")
-        return step.get(group, {})
+        return step.get(stage.group, {})
 
 
 class Clock:
