@@ -16,8 +16,9 @@ import orjson
 import structlog
 
 from ingest.access.sender import Sender
-from ingest.bodies import decompress, read_body
+from ingest.bodies import read_body
 from ingest.catalog_log import publish_catalog, read_catalog_log
+from ingest.compression import decompressed
 from ingest.door import DoorContext
 from ingest.errors import CatalogRaced, KafkaUnreachable, Refusal
 from ingest.http import JSON, NO_STORE, Answer, Exchange, HeaderList, Scope, problem
@@ -88,7 +89,7 @@ class CatalogDoor:
         settings = self._context.settings
         raw = await read_body(scope, exchange, limit=settings.body_limit, timeout_s=settings.body_timeout_s)
         encoding = scope.headers.get("content-encoding")
-        body = await asyncio.to_thread(decompress, raw, encoding, limit=settings.body_limit)
+        body = await decompressed(raw, encoding, limit=settings.body_limit)
         try:
             text = body.decode()
         except UnicodeDecodeError as error:
