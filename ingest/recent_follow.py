@@ -20,6 +20,8 @@ log = structlog.get_logger(__name__)
 POLL_S = 0.5
 ASK_TIMEOUT_S = 5.0
 AT_ONCE = 500
+FETCH_MIN_BYTES = 64 * 1024
+"""Or what has come in half a second: a fetch for each conversion would cost the broker more than it tells us."""
 FETCH_BYTES = 256 * 1024
 QUEUE_KBYTES = 1_024
 
@@ -60,6 +62,7 @@ class ConversionFollower:
                 "allow.auto.create.topics": False,
                 "fetch.message.max.bytes": FETCH_BYTES,
                 "queued.max.messages.kbytes": QUEUE_KBYTES,
+                "fetch.min.bytes": FETCH_MIN_BYTES,
                 "fetch.wait.max.ms": 500,
                 "reconnect.backoff.max.ms": 1_000,
                 "log_level": 0,

@@ -45,6 +45,7 @@ def build_app(settings: WorkerSettings, agent: BatchAgent[Any], topics: Sequence
         app,
         positions=agent,
         batch_records=settings.batch_records,
+        fetch_min_bytes=settings.fetch_min_bytes,
         fetch_max_wait_ms=settings.fetch_max_wait_ms,
     )
     read = app.topic(*topics, key_serializer="raw", value_serializer="raw")

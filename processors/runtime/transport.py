@@ -67,6 +67,7 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
             auto_offset_reset="earliest",
             max_poll_interval_ms=int(conf.broker_max_poll_interval * 1_000),
             max_partition_fetch_bytes=conf.consumer_max_fetch_size,
+            fetch_min_bytes=transport.fetch_min_bytes,
             fetch_max_wait_ms=transport.fetch_max_wait_ms,
             request_timeout_ms=int(conf.broker_request_timeout * 1_000),
             check_crcs=conf.broker_check_crcs,
@@ -220,9 +221,18 @@ class Transport(driver.Transport):
     Consumer = BatchConsumer
 
     def __init__(
-        self, url: URL, app: Any, *, positions: Positions, batch_records: int, fetch_max_wait_ms: int, **options: Any
+        self,
+        url: URL,
+        app: Any,
+        *,
+        positions: Positions,
+        batch_records: int,
+        fetch_min_bytes: int,
+        fetch_max_wait_ms: int,
+        **options: Any,
     ) -> None:
         super().__init__([url], app, **options)
         self.positions = positions
         self.batch_records = batch_records
+        self.fetch_min_bytes = fetch_min_bytes
         self.fetch_max_wait_ms = fetch_max_wait_ms
