@@ -12,7 +12,7 @@ from typing import Any
 
 import structlog
 from granian import Granian
-from granian.constants import HTTPModes, Interfaces
+from granian.constants import HTTPModes, Interfaces, Loops
 from granian.http import HTTP1Settings
 from granian.log import LogLevels
 
@@ -42,6 +42,7 @@ def serve(settings: IngestSettings, prepare: Callable[[], None] | None = None) -
         port=settings.port,
         interface=Interfaces.RSGI,
         workers=settings.workers,
+        loop=Loops.auto,  # uvloop where there is one
         http=HTTPModes.http1,
         http1_settings=HTTP1Settings(header_read_timeout=HEADER_TIMEOUT_MS, max_buffer_size=HEADER_BYTES),
         websockets=False,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import NamedTuple
 
 from ingest.catalog_index import CatalogIndex, OfferEntry
@@ -16,6 +17,9 @@ from schemas.records import Click
 ID_LIMIT = 256
 SESSION_ENTROPY = 10
 CLICK_ENTROPY = 6
+QUERIES_KEPT = 4_096
+KEPT_QUERY_LENGTH = 512
+"""Longer ones would let a stranger fill the memory."""
 
 
 class Asked(NamedTuple):
@@ -45,9 +49,13 @@ class Touches:
         self._context = context
         self._cookie = SessionCookie(context.settings)
         self._aliases = context.settings.config.links.click_aliases
+        self._known = lru_cache(maxsize=QUERIES_KEPT)(self._read)
 
     def asked(self, query: str) -> Asked:
-        """A link's query string."""
+        """A link's query string. Many visitors follow one link: what is returned is shared, and not to be changed."""
+        return self._known(query) if len(query) <= KEPT_QUERY_LENGTH else self._read(query)
+
+    def _read(self, query: str) -> Asked:
         raw = parse_query(query)
         known, others = split_known(raw, self._aliases)
         url, offer_id = known.pop("url", None), known.pop("offer_id", None)

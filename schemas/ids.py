@@ -13,9 +13,11 @@ from __future__ import annotations
 import hashlib
 import hmac
 from base64 import urlsafe_b64decode, urlsafe_b64encode
+from binascii import b2a_base64
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache, lru_cache
+from typing import Any
 from uuid import UUID
 
 from schemas.errors import InvalidClickId
@@ -25,15 +27,16 @@ ENTROPY_SESSION = 10
 ENTROPY_CLICK = 6
 MAC_BYTES = 12
 BODY_BYTES = 33
+VARIANTS = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
+"""The digit of a UUID that has the variant in its two leading bits, by the digit that chance gave."""
+URL_SAFE = bytes.maketrans(b"+/", b"-_")
+SHA256_BLOCK = 64
 
 
 def new_session_id(at: int, entropy: bytes) -> str:
     """A UUIDv7 (RFC 9562) for the millisecond ``at`` from 10 bytes of entropy."""
-    value = (at << 80) | int.from_bytes(entropy[:ENTROPY_SESSION], "big")
-    value = value & ~(0xF << 76) | (0x7 << 76)
-    value = value & ~(0x3 << 62) | (0x2 << 62)
-    text = f"{value:032x}"  # as UUID writes it, at a third of the time
-    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+    text = (at.to_bytes(6, "big") + entropy[:ENTROPY_SESSION]).hex()
+    return f"{text[:8]}-{text[8:12]}-7{text[13:16]}-{VARIANTS[text[16]]}{text[17:20]}-{text[20:]}"
 
 
 def session_key(session_id: str) -> bytes:
@@ -81,9 +84,14 @@ def split_click_id(text: str, field: str) -> tuple[bytes, bytes]:
 
 
 @cache
-def keyed(secret: bytes) -> hmac.HMAC:
-    """HMAC-SHA-256 begun with a key. A copy of it does not let go of the interpreter's lock, ``hmac.digest`` does."""
-    return hmac.new(secret, digestmod="sha256")
+def keyed(secret: bytes) -> tuple[Any, Any]:
+    """HMAC-SHA-256 begun with a key: its inner and outer hash (RFC 2104), to be copied.
+
+    ``hmac.digest`` lets go of the interpreter's lock, and ``hmac.HMAC`` is Python: both cost twice this and more.
+    """
+    block = (secret if len(secret) <= SHA256_BLOCK else hashlib.sha256(secret).digest()).ljust(SHA256_BLOCK, b"\0")
+    inner, outer = (hashlib.sha256(bytes(byte ^ pad for byte in block)) for pad in (0x36, 0x5C))
+    return inner, outer
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,12 +110,14 @@ class ClickIdKeys:
             entropy[:ENTROPY_CLICK],
             advertiser_tag(advertiser_id),
         )
-        return urlsafe_b64encode(body + self.mac(self.current, body)).decode()
+        return b2a_base64(body + self.mac(self.current, body), newline=False).translate(URL_SAFE).decode()
 
     def mac(self, key_id: int, body: bytes) -> bytes:
-        state = keyed(self.keys[key_id]).copy()
-        state.update(body)
-        return state.digest()[:MAC_BYTES]
+        inner, outer = keyed(self.keys[key_id])
+        inner, outer = inner.copy(), outer.copy()
+        inner.update(body)
+        outer.update(inner.digest())
+        return bytes(outer.digest()[:MAC_BYTES])
 
     def verify(self, text: str, field: str = "click_id") -> ClickIdParts:
         """The parts of a click id that we signed. InvalidClickId names ``field`` and what is wrong otherwise."""

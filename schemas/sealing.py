@@ -8,7 +8,8 @@ more once the key is gone.
 from __future__ import annotations
 
 import hashlib
-from base64 import urlsafe_b64decode, urlsafe_b64encode
+from base64 import urlsafe_b64decode
+from binascii import b2a_base64
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
@@ -17,6 +18,7 @@ import orjson
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from schemas.ids import URL_SAFE
 from schemas.key_tree import DEPTH, KeyTree
 
 SEALED = "accredit_sealed"
@@ -54,7 +56,8 @@ class Sealer:
         key, cipher = found
         content = orjson.dumps(fields)
         nonce = hashlib.blake2s(key + content).digest()[:NONCE_BYTES]
-        return VERSION + urlsafe_b64encode(nonce + cipher.encrypt(nonce, content, None)).decode()
+        sealed = b2a_base64(nonce + cipher.encrypt(nonce, content, None), newline=False)
+        return VERSION + sealed.translate(URL_SAFE).decode()
 
     def open(self, session_id: str, text: str) -> dict[str, Any] | None:
         """The fields; None when the session was forgotten, or the text is none of ours."""
