@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
-from rocksdict import AccessType, Cache
+from rocksdict import Cache
 from xxhash import xxh3_128_digest
 
 from processors.errors import StoreDamaged
-from processors.store.rocks import SOURCE, Table, options
+from processors.store.rocks import SOURCE
+from processors.store.rocks_table import Table, options
 from processors.store.touch_store import LogStore, Row
 from schemas.codec import encode
 from schemas.records import Credit
@@ -43,7 +44,7 @@ class RocksClaimStore:
     size = 0
 
     def __init__(self, path: Path, memtable_bytes: int, cache: Cache, source: str = "") -> None:
-        self._claims = Table(path / "claims", options(memtable_bytes, cache), AccessType.read_write())
+        self._claims = Table(path / "claims", options(memtable_bytes, cache))
         stored = self._claims.note(SOURCE)
         if stored is None:
             self._claims.set_note(SOURCE, source.encode())
