@@ -17,8 +17,6 @@ def load_catalog(text: str, file: str = "catalog.yaml", *, refuse_overlaps: bool
     twice at once; the greatest ``from`` then governs (RULES 2, details).
     """
     document = read_document(text, file)
-    if document.data is None:
-        document.data = {}
     try:
         catalog = Catalog.model_validate(document.data)
     except ValidationError as error:

@@ -68,6 +68,9 @@ async def read_answer(reader: asyncio.StreamReader, request: Request) -> tuple[i
     status = int(head[0].split(b" ")[1])
     headers = dict(line.lower().split(b": ", 1) for line in head[1:] if b": " in line)
     if not request.head and status not in (204, 304):
+        if b"content-length" not in headers:  # what the server says to a request that it cannot read, and hangs up
+            await reader.read()
+            return status, False
         await reader.readexactly(int(headers[b"content-length"]))
     return status, request.whole and headers.get(b"connection") != b"close"
 
