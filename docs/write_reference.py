@@ -33,6 +33,7 @@ def command_pages() -> Iterator[str]:
 
 
 def context(name: str, command: click.Command, parent: click.Context | None) -> click.Context:
+    command._help_option = None  # click keeps that of whoever asked first, with the names in force there
     settings = {**command.context_settings, "terminal_width": WIDTH, "max_content_width": WIDTH}
     return click.Context(command, info_name=name, parent=parent, **settings)
 
