@@ -13,7 +13,7 @@ from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import Any
 
-from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka import Consumer, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from deploy.local.ports import free_port
@@ -51,7 +51,7 @@ def read_topic(kafka: str, topic: str) -> list[tuple[Any, Record]]:
     found: list[tuple[Any, Record]] = []
     try:
         for partition in consumer.list_topics(topic, timeout=DEADLINE_S).topics[topic].partitions:
-            start, end = consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=DEADLINE_S)
+            start, end = ends_of(consumer, TopicPartition(topic, partition))
             consumer.assign([TopicPartition(topic, partition, start)])
             position = start
             while position < end:
@@ -63,6 +63,18 @@ def read_topic(kafka: str, topic: str) -> list[tuple[Any, Record]]:
     finally:
         consumer.close()
     return found
+
+
+def ends_of(consumer: Consumer, place: TopicPartition) -> tuple[int, int]:
+    """First and next offset; asked again while a broker that has just come back leads nothing yet."""
+    deadline = time.monotonic() + DEADLINE_S
+    while True:
+        try:
+            return consumer.get_watermark_offsets(place, timeout=DEADLINE_S)
+        except KafkaException:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.2)
 
 
 class IngestProcess:
