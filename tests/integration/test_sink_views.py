@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from processors.core.claims import stand
-from processors.core.touch import Touch, merged
+from processors.core.touch import Touch, merged, telling
 from schemas.codec import current_schema
 from schemas.records import CatalogVersion, Credit, Settlement
 from schemas.topics import TOPICS
@@ -160,7 +160,7 @@ def test_v_clicks_is_what_the_core_takes_for_one_touch(engine: Engine, drawn: li
         copies[each.session_id, each.click_id].add(Touch._make(each[: len(Touch._fields)]))
     expected = {}
     for key, group in copies.items():
-        one = merged(group)
+        one = merged(telling(group))
         expected[key] = (one.occurred_at, one.received_at, one.partner_id, one.invalid, one.country)
     found = engine.rows(
         "SELECT toString(session_id), click_id, toUnixTimestamp64Milli(occurred_at),"
