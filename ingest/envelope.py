@@ -57,13 +57,17 @@ def headers_of(ce_id: str, ce_type: bytes, at: int, traceparent: str | None) -> 
     return headers
 
 
+def click_message(click_id: str, key: bytes, value: bytes, at: int, traceparent: str | None) -> Message:
+    """The message of a touch that is written already; ``key``: the 16 bytes of its session."""
+    return Message(CLICKS, key, value, at, headers_of(click_id, CLICK_TYPE, at, traceparent))
+
+
 def event_message(event: Event, traceparent: str | None = None) -> Message:
     """The message of an event: clicks and conversions by session, adjustments by the conversion they correct."""
     value = encode(event)
     at = event.occurred_at
     if isinstance(event, Click):
-        headers = headers_of(event.click_id, CLICK_TYPE, at, traceparent)
-        return Message(CLICKS, session_key(event.session_id), value, at, headers)
+        return click_message(event.click_id, session_key(event.session_id), value, at, traceparent)
     if isinstance(event, Conversion):
         headers = headers_of(event.conversion_id, CONVERSION_TYPE, at, traceparent)
         return Message(CONVERSIONS, session_key(event.session_id), value, at, headers)

@@ -6,7 +6,7 @@ from http import HTTPStatus
 
 from ingest.catalog_index import CatalogIndex, unknown
 from ingest.door import DoorContext, request_line
-from ingest.http import NO_STORE, Answer, HeaderList, Scope, refusal_of, traceparent_of
+from ingest.http import NO_STORE, Answer, HeaderList, Scope, refusal_of
 from ingest.previews import is_uncounted
 from ingest.touches import Asked, Touches
 from schemas.errors import InvalidEvent
@@ -27,7 +27,7 @@ class ImpressionDoor:
 
     def __init__(self, context: DoorContext) -> None:
         self._context = context
-        self._touches = Touches(context)
+        self._touches = Touches(context, "impression")
 
     async def by_path(self, scope: Scope) -> Answer:
         """``/i/{offer_id}.gif``"""
@@ -43,20 +43,21 @@ class ImpressionDoor:
         context = self._context
         now = context.now()
         index: CatalogIndex = context.intake.catalog_at(now)
-        if is_uncounted(scope):
+        headers = scope.headers
+        if is_uncounted(scope, headers):
             return image(HTTPStatus.OK, [])
         entry = index.offers.get(offer_id)
         try:
             if entry is None:
                 raise unknown("offer", offer_id)
-            touch, headers = self._touches.take("impression", DOOR, scope, now, index, entry, asked)
-            accepted = context.intake.accept_record(touch, traceparent_of(scope))
+            taken = self._touches.take(self._touches.link(asked, entry, DOOR), scope, headers, now, index)
         except InvalidEvent as error:
             status = HTTPStatus.NOT_FOUND if entry is None else HTTPStatus.BAD_REQUEST
             await context.refuse(error, request_line(scope), now=now, door=DOOR)
             return image(status, list(refusal_of(error, status).headers))
-        await context.publish(accepted, DOOR)
-        return image(HTTPStatus.OK, headers)
+        await context.publisher.publish(taken.message)
+        context.metrics.took(DOOR, "impression")
+        return image(HTTPStatus.OK, taken.headers)
 
 
 def image(status: int, headers: HeaderList) -> Answer:

@@ -35,6 +35,13 @@ def kind_and_id(event: Event) -> tuple[str, str]:
     return type(event).__name__.lower(), event.conversion_id
 
 
+def checked_size(value: bytes) -> bytes:
+    """The bytes of an event's record; InvalidEvent if they are too many for the log."""
+    if len(value) > MESSAGE_LIMIT:
+        raise InvalidEvent("EVENT_TOO_LARGE", None, f"{len(value)} bytes; one event may have {MESSAGE_LIMIT}")
+    return value
+
+
 class Intake:
     """Judges events by the catalog in effect. Raises nothing but InvalidEvent, and NoCatalog before the first one."""
 
@@ -84,9 +91,7 @@ class Intake:
         if self._keeper is not None:
             event = self._keeper.kept(event, self.catalog_at)
         message = event_message(event, traceparent)
-        if len(message.value) > MESSAGE_LIMIT:
-            detail = f"{len(message.value)} bytes; one event may have {MESSAGE_LIMIT}"
-            raise InvalidEvent("EVENT_TOO_LARGE", None, detail)
+        checked_size(message.value)
         return Accepted(*kind_and_id(event), message)
 
     def refuse(self, error: InvalidEvent, original: bytes, *, now: int, door: str, stage: str = "ingest") -> Message:

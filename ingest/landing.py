@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from urllib.parse import quote
 
 from ingest.aliases import MACROS
@@ -31,15 +31,45 @@ class LandingUrl:
 
     def fill(self, values: Mapping[str, str | None], params: Mapping[str, str] = NO_PARAMS) -> str:
         """The URL for one click, every value percent-encoded. A macro without a value becomes empty."""
-        out = self._literals[0]
+        return self.bound((), values, params).fill(NO_PARAMS)
+
+    def bound(
+        self, later: Collection[str], values: Mapping[str, str | None], params: Mapping[str, str] = NO_PARAMS
+    ) -> BoundUrl:
+        """The URL with all macros filled in but those ``later``, whose values only the single click has."""
+        literals, macros = [self._literals[0]], []
         for macro, literal in zip(self.macros, self._literals[1:], strict=True):
-            value = values[macro] if macro in values else params.get(macro)
-            if value:
-                out += value if UNRESERVED.fullmatch(value) is not None else quote(value, safe="", errors="replace")
-            out += literal
-        return out
+            if macro in later:
+                macros.append(macro)
+                literals.append(literal)
+            else:
+                literals[-1] += encoded(values[macro] if macro in values else params.get(macro)) + literal
+        return BoundUrl(literals, macros)
 
     def told(self) -> tuple[str, ...]:
         """The parameters of its query in which macros stand, like ``tid={transaction_id}``."""
         query = self.template.partition("#")[0].partition("?")[2]
         return tuple(pair for pair in query.split("&") if MACRO.search(pair) is not None and "=" in pair)
+
+
+class BoundUrl:
+    """A URL in which little is open: what visits of one link have in common is filled in."""
+
+    __slots__ = ("_first", "_rest")
+
+    def __init__(self, literals: Sequence[str], macros: Sequence[str]) -> None:
+        self._first = literals[0]
+        self._rest = tuple(zip(macros, literals[1:], strict=True))
+
+    def fill(self, values: Mapping[str, str | None]) -> str:
+        """The URL for one click."""
+        out = self._first
+        for macro, literal in self._rest:
+            out += encoded(values.get(macro)) + literal
+        return out
+
+
+def encoded(value: str | None) -> str:
+    if not value:
+        return ""
+    return value if UNRESERVED.fullmatch(value) is not None else quote(value, safe="", errors="replace")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-from ingest.http import Scope
+from ingest.http import RequestHeaders, Scope
 
 HINTS = (("sec-purpose", "prefetch"), ("purpose", "pre"), ("x-moz", "prefetch"), ("x-purpose", "preview"))
 """Header and what it contains: Chromium and Firefox now, older browsers, older Firefox, Safari's top sites."""
@@ -24,11 +24,11 @@ def is_preview_agent(user_agent: str) -> bool:
     return PREVIEW_AGENT.search(user_agent) is not None
 
 
-def is_uncounted(scope: Scope) -> bool:
+def is_uncounted(scope: Scope, headers: RequestHeaders) -> bool:
     """Whether the request goes on without being recorded: HEAD, prefetch, preview."""
     if scope.method == "HEAD":
         return True
-    get = scope.headers.get
+    get = headers.get
     for name, word in HINTS:
         value = get(name)
         if value is not None and word in value.lower():

@@ -23,6 +23,8 @@ from schemas.topics import PARTITIONER
 
 log = structlog.get_logger(__name__)
 
+LINGER_MS = 1
+"""Who publishes gathers; this is for what is given within one go."""
 POLL_S = 0.001
 PATIENT_AFTER = 100
 PATIENT_POLL_S = 0.02
@@ -84,7 +86,7 @@ class KafkaQueue:
         self._loop = loop
         self._metrics = metrics
         self._settings = producer_settings(settings.kafka, FOR_EVER) | {
-            "linger.ms": settings.linger_ms,
+            "linger.ms": LINGER_MS,
             "queue.buffering.max.messages": settings.queue_messages,
             "queue.buffering.max.kbytes": settings.queue_bytes // 1024,
             "error_cb": self._on_error,

@@ -113,6 +113,23 @@ def writer(name: str) -> Writer:
 
 
 @cache
+def run_writer(name: str, *fields: str) -> Writer:
+    """The writer of some neighbouring fields alone, without frame: what ``writer_with_runs`` takes in their place."""
+    schema = current_schema(name).plain
+    found = [field for field in schema["fields"] if field["name"] in fields]
+    if tuple(field["name"] for field in found) != fields:
+        raise TypeError(f"{', '.join(fields)} are not fields of {name} in this order")
+    return compile_writer({"fields": found})
+
+
+@cache
+def writer_with_runs(name: str, *runs: tuple[str, ...]) -> Writer:
+    """As ``writer``; each run of neighbouring fields comes as the bytes that ``run_writer`` made of them."""
+    schema = current_schema(name)
+    return compile_writer(schema.plain, schema.frame, runs)
+
+
+@cache
 def reader(schema_id: int) -> Reader:
     """The compiled reader of a locked schema."""
     return compile_reader(locked_schemas()[schema_id].plain)

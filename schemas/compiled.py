@@ -7,7 +7,7 @@ Of Avro it knows what our schemas use: string, bytes, long, int, boolean, null-o
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 Reader = Callable[[bytes, int], tuple[tuple[Any, ...], int]]
@@ -16,6 +16,7 @@ behind the end of the data; who calls it checks both."""
 Writer = Callable[[tuple[Any, ...]], bytes]
 """Field values to the bytes of the body."""
 
+WRITTEN = "written before"
 LENGTHS_KEPT = 4_096
 ONE_BYTE = tuple(bytes([number]) for number in range(0x80))
 LONG_LIMIT = 1 << 63
@@ -174,18 +175,62 @@ def read_into(source: Source, depth: int, target: str, schema: Any) -> None:
         raise TypeError(f"no reader for {schema!r}; teach schemas.compiled this kind")
 
 
-def compile_writer(schema: Any, head: bytes = b"") -> Writer:
-    """The writer of a record schema without logical types; ``head`` goes before every body."""
+def compile_writer(schema: Any, head: bytes = b"", runs: Sequence[Sequence[str]] = ()) -> Writer:
+    """The writer of a record schema without logical types; ``head`` goes before every body.
+
+    ``runs``: neighbouring fields that were written before: in their place ``fields`` has their bytes, one value a run.
+    """
     source = Source()
     source.names["HEAD"] = head
-    names = [f"v{number}" for number in range(len(schema["fields"]))]
+    places: dict[str, Any] = {}
+    run_of = {name: run[0] for run in runs for name in run}
+    for field in schema["fields"]:
+        name = run_of.get(field["name"])
+        places.setdefault(field["name"] if name is None else name, field["type"] if name is None else WRITTEN)
+    names = [f"v{number}" for number in range(len(places))]
     source.add(0, "def write(fields):")
-    source.add(1, f"{''.join(name + ', ' for name in names)} = fields", "out = [HEAD]; add = out.append")
-    for name, field in zip(names, schema["fields"], strict=True):
-        write_from(source, 1, name, field["type"])
-    source.add(1, "return b''.join(out)")
+    source.add(1, f"{''.join(name + ', ' for name in names)} = fields")
+    parts = ["HEAD"]
+    for name, kind in zip(names, places.values(), strict=True):
+        parts += parts_of(source, name, kind)
+    source.add(1, f"return b''.join(({', '.join(parts)},))")
     write: Writer = source.compiled("write")
     return write
+
+
+def parts_of(source: Source, name: str, schema: Any) -> list[str]:
+    """Lines that prepare the bytes of the variable ``name``, and the expressions whose bytes they are."""
+    if schema == WRITTEN:
+        return [name]
+    if schema in ("long", "int"):
+        return [f"write_long({name})"]
+    length = f"{name}n"
+    if schema == "string":
+        source.add(1, f"{name} = {name}.encode(); {length} = len({name})")
+        return [f"LENGTHS[{length}] if {length} < {LENGTHS_KEPT} else write_length({length})", name]
+    if schema == ["null", "string"]:
+        source.add(1, f"if {name} is None: {name}, {length} = b'', b'\\0'", "else:")
+        source.add(2, f"{name} = {name}.encode(); {length} = len({name})")
+        source.add(2, f"{length} = THERE[{length}] if {length} < {LENGTHS_KEPT} else b'\\2' + write_length({length})")
+        return [length, name]
+    source.add(1, "out = []; add = out.append")
+    write_from(source, 1, name, schema)
+    source.add(1, f"{name} = b''.join(out)")
+    return [name]
+
+
+def write_entries(items: Iterable[tuple[str, str]]) -> bytes:
+    """The inside of a map of strings: its entries, without their number and the zero at the end."""
+    out = []
+    for name, text in items:
+        for part in (name.encode(), text.encode()):
+            out += [write_length(len(part)), part]
+    return b"".join(out)
+
+
+def write_map(entries: bytes, count: int) -> bytes:
+    """A whole map of strings."""
+    return write_length(count) + entries + b"\0" if count else b"\0"
 
 
 def write_from(source: Source, depth: int, value: str, schema: Any) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,7 +12,7 @@ from ingest.edge.country import Countries
 from ingest.edge.networks import Networks, datacenters, packed, read_networks
 from ingest.edge.repeats import Rate, Recent
 from ingest.edge.watched import Watched
-from ingest.http import Scope, address_of
+from ingest.http import RequestHeaders, Scope, address_of
 from ingest.privacy.addresses import Addresses
 from ingest.privacy.config import PrivacyConfig
 from ingest.privacy.consent import Policy
@@ -107,11 +107,17 @@ class Edge:
         self._address_rate = Rate(config.address_flood, config.tracked)
         self.keeper = Keeper(privacy, live, int(config.too_fast_s * 1_000), self._countries.of)
 
-    def visitor(self, scope: Scope, now: int, params: dict[str, str]) -> Visitor:
-        """``params``: the request's own parameters by their own names (consent strings come in them)."""
+    def visitor(
+        self, scope: Scope, now: int, params: Mapping[str, str], headers: RequestHeaders | None = None
+    ) -> Visitor:
+        """``params``: the request's own parameters by their own names (consent strings come in them).
+
+        ``headers``: the scope's, where they were taken from it already.
+        """
         if now >= self._look_at:
             self._look(now)
-        headers = scope.headers
+        if headers is None:
+            headers = scope.headers
         address = address_of(scope)
         place = self._places.get(address)
         if place is None:
@@ -155,11 +161,6 @@ class Edge:
     def may_join(self, session_id: str) -> bool:
         """Whether a session from a cookie may be used: False when it was erased; then mint a new one."""
         return self._live is None or self._live.now.knows(session_id)
-
-    @staticmethod
-    def flagged(params: dict[str, str], flags: Sequence[str]) -> dict[str, str]:
-        """A record's params with its flags."""
-        return {**params, FLAGS: ",".join(flags)} if flags else params
 
     def _look(self, now: int) -> None:
         """Take up files that were replaced, and forget what was looked up in the old ones, and yesterday."""

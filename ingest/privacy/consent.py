@@ -18,6 +18,15 @@ EEA = frozenset(
 STRINGS_KEPT = 4_096
 
 
+SIGNALS = ("gdpr", "gdpr_consent", "gpp", "gpp_sid")
+"""Parameters that carry a visitor's choice."""
+
+
+def consent_of(params: Mapping[str, str]) -> dict[str, str]:
+    """Of a request's parameters those that carry a choice; mostly none."""
+    return {name: params[name] for name in SIGNALS if name in params}
+
+
 class Ruling(NamedTuple):
     """What may be done, and which signal decided it (None: none was given)."""
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 PERSONAL_FROM = Click._fields.index("referrer")
 """Here referrer, user agent and address stand, side by side."""
+NOTHING = (None, None, None)
 
 
 class Keeper:
@@ -53,19 +54,45 @@ class Keeper:
             return self._conversion(event, buyers)
         return self._adjustment(event)
 
-    def _touch(self, touch: Click) -> Click:
-        referrer, agent, ip = touch.referrer, touch.user_agent, touch.ip
-        if ip is None and agent is None and referrer is None and not touch.params:
-            return touch
+    def params(self, params: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]:
+        """Of a touch's parameters those that stay in the clear, and those that are sealed."""
+        kept = without_personal(params, self._names)
+        if self._live is None:
+            return kept, {}
+        clear = {name: value for name, value in kept.items() if self._is_clear(name)}
+        return clear, {name: value for name, value in kept.items() if name not in clear}
+
+    def visit(
+        self, session_id: str, personal: tuple[str | None, str | None, str | None], secret: Mapping[str, str]
+    ) -> tuple[tuple[str | None, str | None, str | None], str | None]:
+        """What a touch keeps of address, agent and referrer, and what is sealed of it.
+
+        The address is shortened already; ``secret`` as from ``params``.
+        """
+        address, agent, referrer = personal
         if referrer is not None:
             referrer = referrer_without_personal(referrer, self._names)
-        ip = None if ip is None else self._addresses.kept(ip, touch.received_at)
-        params = without_personal(touch.params, self._names)
-        sealer = self.sealer
-        if sealer is not None:
-            secret = {"ip": ip, "user_agent": agent, "referrer": referrer}
-            params = self._sealed(sealer, touch.session_id, secret, params)
-            ip = agent = referrer = None
+        if self._live is None:
+            return (address, agent, referrer), None
+        content: dict[str, Any] = {}
+        if address is not None:
+            content["ip"] = address
+        if agent is not None:
+            content["user_agent"] = agent
+        if referrer is not None:
+            content["referrer"] = referrer
+        if secret:
+            content["params"] = secret
+        return NOTHING, self._live.now.seal(session_id, content) if content else None
+
+    def _touch(self, touch: Click) -> Click:
+        if touch.ip is None and touch.user_agent is None and touch.referrer is None and not touch.params:
+            return touch
+        ip = None if touch.ip is None else self._addresses.kept(touch.ip, touch.received_at)
+        params, secret = self.params(touch.params)
+        (ip, agent, referrer), sealed = self.visit(touch.session_id, (ip, touch.user_agent, touch.referrer), secret)
+        if sealed is not None:
+            params[SEALED] = sealed
         return Click._make((*touch[:PERSONAL_FROM], referrer, agent, ip, params, touch.door))
 
     def _conversion(self, conversion: Conversion, buyers: Collection[str]) -> Conversion:

@@ -1,6 +1,7 @@
 """What the front door publishes with: Kafka while it is well, the spool while it is slow or away.
 
-    direct      every event goes to Kafka; its sender waits for the acknowledgement
+    direct      every event goes to Kafka; its sender waits for the acknowledgement. Visits that come together are
+                sent together, a round of them at a time: what Kafka costs is requests, not messages
     spooling    Kafka was late with one: what it has not acknowledged goes to the spool, and everything after it.
                 Once Kafka has taken what it was given before, the spool is drained, in order
     handing     little is left: new events wait in memory for the moments until the rest is sent, then go to Kafka
@@ -38,6 +39,13 @@ BULK_QUEUE = 16_384
 """Messages that may wait for Kafka before bulk requests wait for room: visitors shall not queue behind them."""
 YIELD_EVERY = 500
 """Messages of one bulk request after which others get their turn."""
+ROUND = 128
+"""Messages of a round that is sent at once."""
+BUSY = 8
+"""Messages of a round after which the next waits longer for company."""
+IDLE_LINGER_S = 0.002
+ALONE_BYTES = 64 * 1024
+"""A message of more is no visit; it is sent alone, so that only its own sender hears that Kafka will not have it."""
 CHUNK_BYTES = 1 << 20
 WAIT_S = 0.005
 AGAIN_S = 1.0
@@ -62,6 +70,12 @@ class SpoolingPublisher:
         self._spool = Spool(config, self._root, loop, metrics)
         self._drain = Drain(self._kafka, loop, metrics)
         self._waiting: deque[Receipt] = deque()
+        self._round: Receipt | None = None
+        self._gathered: list[Message] = []
+        self._round_due: asyncio.TimerHandle | None = None
+        self._linger_s = settings.linger_ms / 1_000
+        self._idle_linger_s = min(IDLE_LINGER_S, self._linger_s)
+        self._pause_s = self._idle_linger_s
         self._late: list[Receipt] = []
         self._parked: deque[Receipt] | None = None
         self._direct = True
@@ -74,8 +88,18 @@ class SpoolingPublisher:
             self._run("drain", self._drain_all())
 
     def publish(self, message: Message) -> asyncio.Future[None]:
+        if self._direct and len(message.value) <= ALONE_BYTES:
+            waiting = self._round
+            if waiting is None:
+                self._gathered = []
+                waiting = self._round = self._receipt(self._gathered)
+                self._round_due = self._loop.call_later(self._pause_s, self._send_round)
+            self._gathered.append(message)
+            if len(self._gathered) == ROUND:
+                self._send_round()
+            return waiting.future
         if self._direct:
-            receipt = self._receipt((message,))
+            receipt = self._receipt([message])
             try:
                 self._kafka.produce(message, receipt.reported)
             except PublisherFull:
@@ -84,7 +108,7 @@ class SpoolingPublisher:
                 self._waiting.append(receipt)
                 return receipt.future
         if self._parked is not None:
-            receipt = self._receipt((message,))
+            receipt = self._receipt([message])
             self._parked.append(receipt)
             return receipt.future
         return self._spool.append((message,)).written
@@ -120,10 +144,31 @@ class SpoolingPublisher:
     def close(self, timeout_s: float) -> None:
         """Send what is queued, for so long, and stop. What is in the spool is sent after the next start."""
         self._timer.cancel()
+        self._send_round()
         for task in self._tasks.values():
             task.cancel()
         self._kafka.close(timeout_s)
         self._spool.close()
+
+    def _send_round(self) -> None:
+        """Give Kafka what was gathered, at once. What it has no room for goes to the spool with all of its round."""
+        receipt, self._round = self._round, None
+        if receipt is None:
+            return
+        if self._round_due is not None:
+            self._round_due.cancel()
+        messages, produce, sent = receipt.messages, self._kafka.produce, 0
+        receipt.open = len(messages)
+        self._pause_s = self._linger_s if receipt.open > BUSY else self._idle_linger_s
+        self._waiting.append(receipt)
+        try:
+            for message in messages:
+                produce(message, receipt.reported)
+                sent += 1
+        except NotAcknowledged as error:
+            receipt.open, receipt.problem = sent, str(error)
+            self._begin_spooling("queue_full")
+            self._rescue(receipt, sent=False)
 
     def _receipt(self, messages: Sequence[Message]) -> Receipt:
         loop = self._loop
@@ -179,7 +224,12 @@ class SpoolingPublisher:
         self._direct = False
         self._late = [receipt for receipt in self._waiting if receipt.open]
         for receipt in self._late:
-            self._rescue(receipt)
+            if receipt.problem is None:
+                self._rescue(receipt)
+        unsent, self._round = self._round, None
+        if unsent is not None:
+            self._rescue(unsent, sent=False)
+            self._waiting.append(unsent)
         self._run("drain", self._drain_all())
 
     def _rescue(self, receipt: Receipt, *, sent: bool = True) -> None:

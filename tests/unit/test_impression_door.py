@@ -43,7 +43,7 @@ def test_the_session_of_the_cookie_is_kept() -> None:
 
 def test_who_may_not_be_known_again_gets_no_cookie(monkeypatch: pytest.MonkeyPatch) -> None:
     nobody = Visitor(None, None, None, None, None, None, None, may_identify=False)
-    monkeypatch.setattr(Edge, "visitor", lambda self, scope, now, params: nobody)
+    monkeypatch.setattr(Edge, "visitor", lambda *_: nobody)
     door = FrontDoor()
     said = door.ask("GET", "/i/shoes.gif?partner=anna", headers=[("cookie", f"accredit_sid={SESSION}")])
     (view,) = door.publisher.records("clicks")
