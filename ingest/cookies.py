@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 
 from ingest.settings import IngestSettings
 
@@ -11,6 +12,12 @@ UUID_VALUE = r'"?([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})"?(?=\s*(?:;|$))'
 LOOPBACK = re.compile(r"(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])(?::\d+)?", re.IGNORECASE)
 MAX_AGE_LIMIT_S = 400 * 86_400
 """Browsers keep no cookie for longer (RFC 6265bis)."""
+
+
+@lru_cache(maxsize=256)
+def is_loopback(host: str) -> bool:
+    """Whether a host, with its port, is a loopback name."""
+    return LOOPBACK.fullmatch(host) is not None
 
 
 class SessionCookie:
@@ -41,5 +48,5 @@ class SessionCookie:
         if self._lax:
             end = "Lax; Secure" if scheme == "https" else "Lax"
         else:
-            end = "Lax" if scheme == "http" and LOOPBACK.fullmatch(host) is not None else "None; Secure"
+            end = "Lax" if scheme == "http" and is_loopback(host) else "None; Secure"
         return f"{self._start}{session_id}; Path=/; Max-Age={max_age_s}; HttpOnly; SameSite={end}"

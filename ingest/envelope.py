@@ -42,6 +42,7 @@ def day_text(day: int) -> bytes:
     return format_time(day * DAY)[:10].encode()
 
 
+@lru_cache(maxsize=64)
 def ce_time(milliseconds: int) -> bytes:
     """RFC 3339 with milliseconds, put together from texts that are kept: formatting costs as much as all else here."""
     day, rest = divmod(milliseconds, DAY)

@@ -55,11 +55,12 @@ class LandingUrl:
 class BoundUrl:
     """A URL in which little is open: what visits of one link have in common is filled in."""
 
-    __slots__ = ("_first", "_rest")
+    __slots__ = ("_first", "_last", "_rest", "is_told_the_id_alone")
 
     def __init__(self, literals: Sequence[str], macros: Sequence[str]) -> None:
-        self._first = literals[0]
+        self._first, self._last = literals[0], literals[-1]
         self._rest = tuple(zip(macros, literals[1:], strict=True))
+        self.is_told_the_id_alone = list(macros) == ["transaction_id"]
 
     def fill(self, values: Mapping[str, str | None]) -> str:
         """The URL for one click."""
@@ -67,6 +68,10 @@ class BoundUrl:
         for macro, literal in self._rest:
             out += encoded(values.get(macro)) + literal
         return out
+
+    def with_id(self, click_id: str) -> str:
+        """The URL, where the click id is all that is open, as it mostly is. A click id needs no encoding."""
+        return self._first + click_id + self._last
 
 
 def encoded(value: str | None) -> str:

@@ -6,7 +6,9 @@ there, whatever is wrong with the link, and what could not be recorded is a dead
 
 from __future__ import annotations
 
+from collections.abc import Coroutine
 from http import HTTPStatus
+from typing import Any
 
 import structlog
 
@@ -42,22 +44,22 @@ class RedirectDoor:
         self._said = Seldom()
         self._base_url = context.settings.config.links.base_url
 
-    async def by_path(self, scope: Scope) -> Answer:
+    def by_path(self, scope: Scope) -> Coroutine[Any, Any, Answer]:
         """``/c/{offer_id}``"""
-        return await self._to_offer(scope, scope.path[len(PREFIX) :], self._touches.asked(scope.query_string))
+        return self._to_offer(scope, scope.path[len(PREFIX) :], self._touches.asked(scope.query_string))
 
-    async def by_query(self, scope: Scope) -> Answer:
+    def by_query(self, scope: Scope) -> Coroutine[Any, Any, Answer]:
         """``/aff_c?offer_id=…``"""
         asked = self._touches.asked(scope.query_string)
-        return await self._to_offer(scope, asked.offer_id or "", asked)
+        return self._to_offer(scope, asked.offer_id or "", asked)
 
-    async def _to_offer(self, scope: Scope, offer_id: str, asked: Asked) -> Answer:
+    def _to_offer(self, scope: Scope, offer_id: str, asked: Asked) -> Coroutine[Any, Any, Answer]:
         now = self._context.now()
         index = self._context.intake.catalog_at(now)
         entry = index.offers.get(offer_id)
         if entry is None:
-            return await self._nowhere(unknown("offer", offer_id), scope, now, DOOR)
-        return await self._follow(scope, now, index, self._touches.link(asked, entry, DOOR), DOOR)
+            return self._nowhere(unknown("offer", offer_id), scope, now, DOOR)
+        return self._follow(scope, now, index, self._touches.link(asked, entry, DOOR), DOOR)
 
     async def by_slug(self, scope: Scope) -> Answer:
         """``/l/{slug}``, and its QR code under ``/l/{slug}.svg`` and ``.png``."""
@@ -132,13 +134,20 @@ class RedirectDoor:
 
 def moved(page: BoundUrl, now: int, taken: Taken | None) -> Answer:
     """302 to the page, its macros filled in. What a click would say is empty where there is none."""
-    values: dict[str, str | None] = {"timestamp": str(now // 1_000)}
     if taken is None:
-        return Answer(302, [("location", page.fill(values)), NO_STORE, REFERRER_POLICY])
-    visitor = taken.visitor
-    values["transaction_id"] = taken.click_id
-    values["country"] = visitor.country
-    values["device"] = visitor.device
-    values["os"] = visitor.os
-    values["browser"] = visitor.browser
-    return Answer(302, [("location", page.fill(values)), NO_STORE, REFERRER_POLICY, *taken.headers])
+        return Answer(302, [("location", page.fill({"timestamp": str(now // 1_000)})), NO_STORE, REFERRER_POLICY])
+    if page.is_told_the_id_alone:
+        location = page.with_id(taken.click_id)
+    else:
+        visitor = taken.visitor
+        location = page.fill(
+            {
+                "transaction_id": taken.click_id,
+                "country": visitor.country,
+                "device": visitor.device,
+                "os": visitor.os,
+                "browser": visitor.browser,
+                "timestamp": str(now // 1_000),
+            }
+        )
+    return Answer(302, [("location", location), NO_STORE, REFERRER_POLICY, *taken.headers])

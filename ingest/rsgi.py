@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import gc
 import time
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from http import HTTPStatus
+from typing import Any
 
 import structlog
 
@@ -131,6 +132,6 @@ class App:
         self._access.close()
         self._recent_follower.close()
 
-    async def __rsgi__(self, scope: Scope, exchange: Exchange) -> None:
+    def __rsgi__(self, scope: Scope, exchange: Exchange) -> Coroutine[Any, Any, None]:
         assert self._doors is not None
-        await self._doors(scope, exchange)
+        return self._doors(scope, exchange)

@@ -29,7 +29,7 @@ class IngestSettings:
 
     ack_timeout_s: float = 30.0
     """How long a sender waits for Kafka, where the spool cannot take its event either, before it gets a 503."""
-    linger_ms: float = 12.0
+    linger_ms: float = 15.0
     """How long a visit waits for company at most, when there are many: what Kafka costs is requests, not messages."""
     queue_messages: int = 200_000
     queue_bytes: int = 64 * MEBIBYTE

@@ -12,6 +12,7 @@ from base64 import urlsafe_b64decode
 from binascii import b2a_base64
 from collections.abc import Mapping
 from functools import lru_cache
+from hashlib import blake2s
 from typing import Any
 
 import orjson
@@ -25,7 +26,8 @@ SEALED = "accredit_sealed"
 """The name in a record's ``params`` under which its sealed fields stand."""
 VERSION = "1"
 NONCE_BYTES = 12
-KEYS_KEPT = 10_000
+KEYS_KEPT = 256
+"""Enough to derive the key of one request once; more would be ciphers that are cold when they are used again."""
 PSEUDONYM_BYTES, CHECK_BYTES = 24, 8
 
 
@@ -39,7 +41,7 @@ class Sealer:
 
     def leaf(self, kind: str, name: str) -> str:
         """Where the subject's key is in the tree. ``kind``: session or customer."""
-        return hashlib.blake2s(self._salt + f"{kind}\0{name}".encode(errors="replace")).hexdigest()[:DEPTH]
+        return blake2s(self._salt + f"{kind}\0{name}".encode(errors="replace")).hexdigest()[:DEPTH]
 
     def knows(self, session_id: str) -> bool:
         """False for a session that was forgotten."""
@@ -55,7 +57,7 @@ class Sealer:
             return None
         key, cipher = found
         content = orjson.dumps(fields)
-        nonce = hashlib.blake2s(key + content).digest()[:NONCE_BYTES]
+        nonce = blake2s(key + content).digest()[:NONCE_BYTES]
         sealed = b2a_base64(nonce + cipher.encrypt(nonce, content, None), newline=False)
         return VERSION + sealed.translate(URL_SAFE).decode()
 

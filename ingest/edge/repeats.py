@@ -35,7 +35,8 @@ class Rate:
     """How often a key was seen within a sliding window: this window's count and the last one's share of it."""
 
     def __init__(self, flood: Flood, limit: int) -> None:
-        self._flood = flood
+        self._flag_above = flood.flag_above
+        self._invalid_above = flood.invalid_above
         self._window_ms = max(1, int(flood.window_s * 1_000))
         self._limit = limit
         self._begun_at = 0
@@ -51,12 +52,10 @@ class Rate:
             self._begun_at = now - since % self._window_ms
             since = now - self._begun_at
         count = self._this.get(key, 0) + 1
-        if (
-            count > 1 or len(self._this) < self._limit
-        ):  # more keys than that are not counted: a flood's is there already
-            self._this[key] = count
-        flood = self._flood
-        seen = count + self._last.get(key, 0) * (self._window_ms - since) / self._window_ms
-        if seen <= flood.flag_above:
+        if count > 1 or len(self._this) < self._limit:
+            self._this[key] = count  # more keys than that are not counted: a flood's is there already
+        before = self._last.get(key)
+        seen = count if before is None else count + before * (self._window_ms - since) / self._window_ms
+        if seen <= self._flag_above:
             return 0
-        return 2 if flood.invalid_above is not None and seen > flood.invalid_above else 1
+        return 2 if self._invalid_above is not None and seen > self._invalid_above else 1

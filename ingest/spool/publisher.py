@@ -41,9 +41,10 @@ YIELD_EVERY = 500
 """Messages of one bulk request after which others get their turn."""
 ROUND = 128
 """Messages of a round that is sent at once."""
-BUSY = 8
-"""Messages of a round after which the next waits longer for company."""
-IDLE_LINGER_S = 0.002
+LINGER_S = 0.002
+"""How long a visit waits for company where there is little to expect."""
+LINGER_MORE = 2e-6
+"""Seconds it waits longer for each visit a second, so that a round has the more messages the more there are."""
 ALONE_BYTES = 64 * 1024
 """A message of more is no visit; it is sent alone, so that only its own sender hears that Kafka will not have it."""
 CHUNK_BYTES = 1 << 20
@@ -74,8 +75,8 @@ class SpoolingPublisher:
         self._gathered: list[Message] = []
         self._round_due: asyncio.TimerHandle | None = None
         self._linger_s = settings.linger_ms / 1_000
-        self._idle_linger_s = min(IDLE_LINGER_S, self._linger_s)
-        self._pause_s = self._idle_linger_s
+        self._sent_at = loop.time()
+        self._pause_s = min(LINGER_S, self._linger_s)
         self._late: list[Receipt] = []
         self._parked: deque[Receipt] | None = None
         self._direct = True
@@ -159,7 +160,9 @@ class SpoolingPublisher:
             self._round_due.cancel()
         messages, produce, sent = receipt.messages, self._kafka.produce, 0
         receipt.open = len(messages)
-        self._pause_s = self._linger_s if receipt.open > BUSY else self._idle_linger_s
+        now = self._loop.time()
+        per_s = receipt.open / max(now - self._sent_at, LINGER_S)
+        self._sent_at, self._pause_s = now, min(max(per_s * LINGER_MORE, LINGER_S), self._linger_s)
         self._waiting.append(receipt)
         try:
             for message in messages:

@@ -133,7 +133,7 @@ def test_cookie_lives_as_long_as_the_longest_window(offer: str, contract: str, m
 def test_who_may_not_be_known_again_gets_no_cookie_and_a_session_of_the_clicks_own(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def unknown(self: Edge, scope: Scope, now: int, params: dict[str, str]) -> Visitor:
+    def unknown(self: Edge, scope: Scope, now: int, params: dict[str, str], headers: object) -> Visitor:
         assert params["gpp"] == "DBAA"
         return Visitor(None, "DE", "phone", "iOS", "Safari", None, None, may_identify=False)
 
@@ -272,10 +272,10 @@ def test_other_methods_and_paths_are_refused() -> None:
 def test_a_mistake_of_ours_is_a_500_without_a_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
     door = FrontDoor()
 
-    def broken(scope: Scope) -> str:
+    def broken(*_: object) -> str:
         raise RuntimeError("secret detail")
 
-    monkeypatch.setattr("ingest.redirect.traceparent_of", broken)
+    monkeypatch.setattr("ingest.redirect.is_uncounted", broken)
     said = door.ask("GET", "/c/shoes?partner=anna")
     assert (said.status, said.json["reason"]) == (500, "INTERNAL_ERROR")
     assert b"secret" not in said.body
