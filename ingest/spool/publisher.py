@@ -27,7 +27,7 @@ from ingest.metrics import Metrics
 from ingest.publisher import KafkaQueue
 from ingest.settings import IngestSettings
 from ingest.spool.drain import Drain
-from ingest.spool.receipt import Receipt
+from ingest.spool.receipt import Receipt, Shared
 from ingest.spool.segments import Slot
 from ingest.spool.spool import WAITING_BYTES, Spool
 
@@ -175,7 +175,7 @@ class SpoolingPublisher:
 
     def _receipt(self, messages: Sequence[Message]) -> Receipt:
         loop = self._loop
-        return Receipt(messages, loop.create_future(), loop.time(), self._tally)
+        return Receipt(messages, Shared(loop=loop), loop.time(), self._tally)
 
     async def _produce_all(self, receipt: Receipt) -> bool:
         """Give all of it to Kafka, waiting for room. False when the spool must take it, whole."""

@@ -8,6 +8,7 @@ import signal
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -156,6 +157,51 @@ def test_frozen_broker(broker: Kafka, tmp_path: Path) -> None:
     assert set(values) == set(range(reached[0] + 1))
     assert in_order(values)
     assert len(values) < len(set(values)) + 50  # what was late is not sent again once Kafka has acknowledged it
+
+
+def test_visits_that_come_together_are_one_round(broker: Kafka, tmp_path: Path) -> None:
+    """They wait for one thing, and a visitor who leaves takes nobody along."""
+
+    async def visit(publisher: SpoolingPublisher, number: int) -> int:
+        await publisher.publish(click(number))
+        return number
+
+    async def story() -> None:
+        async with opened(broker.bootstrap, tmp_path) as publisher:
+            await publisher.publish(click(0))
+            visits = [asyncio.create_task(visit(publisher, number)) for number in range(1, 300)]
+            await asyncio.sleep(0)
+            visits[7].cancel()
+            done = await asyncio.gather(*visits, return_exceptions=True)
+            assert isinstance(done.pop(7), asyncio.CancelledError)
+            assert done == [number for number in range(1, 300) if number != 8]
+
+    reading = Reading(broker.bootstrap)
+    asyncio.run(story())
+    values = reading.values()
+    assert sorted(values) == list(range(300))
+    assert in_order(values)
+
+
+def test_no_room_in_the_middle_of_a_round(broker: Kafka, tmp_path: Path) -> None:
+    """What Kafka's queue does not take goes to the spool with all of its round, and nothing is lost."""
+
+    async def story() -> None:
+        few = replace(settings(broker.bootstrap, tmp_path), queue_messages=20)
+        publisher = SpoolingPublisher(few, asyncio.get_running_loop(), Metrics())
+        try:
+            await asyncio.gather(*[publisher.publish(click(number)) for number in range(300)])
+            assert spooled(tmp_path) > 0
+            await direct(publisher)
+            await publisher.publish(click(300))
+        finally:
+            publisher.close(1)
+
+    reading = Reading(broker.bootstrap)
+    asyncio.run(story())
+    values = reading.values()
+    assert set(values) == set(range(301))
+    assert in_order(values)
 
 
 def test_killed_broker_and_a_restart_of_our_own(broker: Kafka, tmp_path: Path) -> None:
