@@ -33,7 +33,7 @@ CLICK_ENTROPY = 6
 QUERIES_KEPT = 4_096
 KEPT_QUERY_LENGTH = 512
 """Longer ones would let a stranger fill the memory."""
-LINKS_KEPT = 8
+LINKS_KEPT = 4
 """Offers, and short links, of one query string."""
 OF_THE_VISIT = ("transaction_id", "country", "device", "os", "browser", "timestamp")
 """Macros of a page that only the single visit has a value for; a parameter of that name on the link is none."""
