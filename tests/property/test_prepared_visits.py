@@ -18,8 +18,10 @@ from tests.support.front_door import INDEX, FrontDoor
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
 NAMES = st.sampled_from(
-    ["partner", "source", "sub1", "sub5", "aff_sub2", "promo_code", "utm_source", "gclid", "email", "aff_click_id"]
-    + ["gdpr", "gdpr_consent", "gpp", "url", "accredit_flags", "accredit_sealed", "country"]
+    (
+        "partner source sub1 sub5 aff_sub2 promo_code utm_source gclid email aff_click_id gdpr gdpr_consent gpp url"
+        " accredit_flags accredit_sealed country"
+    ).split()
 )
 PARAMS = st.dictionaries(NAMES | TEXT, TEXT, max_size=8)
 HEADERS = st.dictionaries(
