@@ -17,13 +17,11 @@ from schemas.records import Click
 from tests.support.front_door import INDEX, FrontDoor
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
-NAMES = st.sampled_from(
-    (
-        "partner source sub1 sub5 aff_sub2 promo_code utm_source gclid email aff_click_id gdpr gdpr_consent gpp url"
-        " accredit_flags accredit_sealed country"
-    ).split()
+OURS = st.sampled_from(
+    ["partner", "source", "sub1", "sub5", "aff_sub2", "promo_code", "aff_click_id", "url", "country"]
 )
-PARAMS = st.dictionaries(NAMES | TEXT, TEXT, max_size=8)
+OTHERS = st.sampled_from(["utm_source", "gclid", "email", "gdpr", "gdpr_consent", "gpp", "accredit_flags"])
+PARAMS = st.dictionaries(OURS | OTHERS | TEXT, TEXT, max_size=8)
 HEADERS = st.dictionaries(
     st.sampled_from(["user-agent", "referer", "sec-gpc", "dnt", "cookie", "traceparent"]),
     st.sampled_from(["1", "https://a.example/?email=x@y.example&q=1#top", "Googlebot/2.1", "accredit_sid=x"]) | TEXT,

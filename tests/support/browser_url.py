@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from urllib.parse import unquote_to_bytes
 
 import idna
 
 SPECIAL = {"http": 80, "https": 443, "ws": 80, "wss": 443, "ftp": 21}
+NUMBER = re.compile("0x[0-9a-f]*")
+"""A last label like this makes the host an IPv4 address, or none at all."""
 FORBIDDEN = set("\x00\t\n\r #/:<>?@[\\]^|%\x7f") | {chr(code) for code in range(0x20)}
 
 
@@ -62,6 +65,6 @@ def domain(text: str) -> str:
     if FORBIDDEN & set(host):
         raise Failure(text)
     last = host.rstrip(".").rpartition(".")[2]
-    if last.isdigit() or last.startswith("0x"):
+    if last.isdigit() or NUMBER.fullmatch(last) is not None:
         return f"ipv4:{host}"
     return host
