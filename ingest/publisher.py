@@ -23,7 +23,7 @@ from schemas.topics import PARTITIONER
 
 log = structlog.get_logger(__name__)
 
-LINGER_MS = 1
+LINGER_MS = 0.5
 """Who publishes gathers; this is for what is given within one go."""
 POLL_S = 0.001
 PATIENT_AFTER = 100

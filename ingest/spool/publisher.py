@@ -41,7 +41,7 @@ YIELD_EVERY = 500
 """Messages of one bulk request after which others get their turn."""
 ROUND = 128
 """Messages of a round that is sent at once."""
-LINGER_S = 0.002
+LINGER_S = 0.0005
 """How long a visit waits for company where there is little to expect."""
 LINGER_MORE = 2e-6
 """Seconds it waits longer for each visit a second, so that a round has the more messages the more there are."""
