@@ -163,7 +163,6 @@ class SpoolingPublisher:
         now = self._loop.time()
         per_s = receipt.open / max(now - self._sent_at, LINGER_S)
         self._sent_at, self._pause_s = now, min(max(per_s * LINGER_MORE, LINGER_S), self._linger_s)
-        self._waiting.append(receipt)
         try:
             for message in messages:
                 produce(message, receipt.reported)
@@ -171,7 +170,10 @@ class SpoolingPublisher:
         except NotAcknowledged as error:
             receipt.open, receipt.problem = sent, str(error)
             self._begin_spooling("queue_full")
+            if sent:
+                self._late.append(receipt)
             self._rescue(receipt, sent=False)
+        self._waiting.append(receipt)
 
     def _receipt(self, messages: Sequence[Message]) -> Receipt:
         loop = self._loop
@@ -227,8 +229,7 @@ class SpoolingPublisher:
         self._direct = False
         self._late = [receipt for receipt in self._waiting if receipt.open]
         for receipt in self._late:
-            if receipt.problem is None:
-                self._rescue(receipt)
+            self._rescue(receipt)
         unsent, self._round = self._round, None
         if unsent is not None:
             self._rescue(unsent, sent=False)
