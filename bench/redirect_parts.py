@@ -89,13 +89,14 @@ async def costs(kafka: str, folder: Path, catalog: str) -> list[tuple[str, float
     context = DoorContext(settings, publisher, intake, metrics, edge=edge, gate=Gate(settings.config.access))
     health: Any = Health.__new__(Health)
     routes = routes_of(context, health)
-    touches, cookie, request = Touches(context), SessionCookie(settings), Request()
+    touches, cookie, request = Touches(context, "click"), SessionCookie(settings), Request()
     scope: Any = request
     now, entry = context.now(), index.offers["lamps"]
     asked = touches.asked(QUERY)
-    visitor = edge.visitor(scope, now, asked.raw)
-    touch = touches.take("click", "redirect", scope, now, index, entry, asked).touch
-    accepted = intake.accept_record(touch)
+    visitor = edge.visitor(scope, now, asked.consent)
+    link = touches.link(asked, entry, "redirect")
+    session_id = new_session_id(now, context.entropy(10))
+    message = touches.take(link, scope, request.headers, now, index).message
 
     def identity() -> None:
         sid = cookie.read([]) or new_session_id(now, context.entropy(10))
@@ -103,34 +104,36 @@ async def costs(kafka: str, folder: Path, catalog: str) -> list[tuple[str, float
         cookie.write(sid, "http", "go.example", index.cookie_age_s)
 
     def look() -> None:
-        edge.visitor(scope, now, asked.raw)
-        edge.marks(visitor, touch.session_id, "lamps", "anna", now, "click")
+        edge.visitor(scope, now, asked.consent)
+        edge.marks(visitor, session_id, "lamps", "anna", now, "click")
 
     def count() -> None:
         metrics.took("redirect", "click")
         metrics.answered("redirect", 302, 0.001)
 
-    strangers = iter([touch._replace(session_id=new_session_id(now, os.urandom(10))) for _ in range(TIMES)])
+    personal = visitor.address, visitor.user_agent, request.headers.get("referer")
+    strangers = iter([new_session_id(now, os.urandom(10)) for _ in range(TIMES)])
     looked_us, identity_us = each_us(look), each_us(identity)
-    taken_us = each_us(partial(touches.take, "click", "redirect", scope, now, index, entry, asked))
+    sealed_us = each_us(lambda: edge.keeper.visit(next(strangers), personal, link.secret))
+    taken_us = each_us(partial(touches.take, link, scope, request.headers, now, index))
     found = [
         ("routing", each_us(partial(RouteTable(routes).find, PATH))),
-        ("parsing the query", each_us(partial(touches.asked, QUERY))),
+        ("the link, prepared", each_us(lambda: touches.link(touches.asked(QUERY), entry, "redirect"))),
         ("edge: agent, country, network, consent, repeats", looked_us),
         ("session, click id, cookie", identity_us),
-        ("the record", taken_us - looked_us - identity_us),
-        ("encode: seal for a new session, Avro, headers", each_us(lambda: intake.accept_record(next(strangers)))),
+        ("sealing for a new session", sealed_us),
+        ("the record: Avro, headers", taken_us - looked_us - identity_us - sealed_us),
         ("metrics", each_us(count)),
     ]
     try:
-        await publisher.publish(accepted.message)
+        await publisher.publish(message)
         doors = Doors(context, routes)
         gc.freeze()
         gc.set_threshold(*GARBAGE)
         produced_us, acknowledged_us, whole_us = [], [], []
         for _ in range(TIMES // LOT):
             began = time.process_time()
-            waiting = [publisher.publish(accepted.message) for _ in range(LOT)]
+            waiting = [publisher.publish(message) for _ in range(LOT)]
             produced = time.process_time()
             await asyncio.gather(*waiting)
             acknowledged = time.process_time()

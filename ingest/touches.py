@@ -123,7 +123,6 @@ class Touches:
 
     def __init__(self, context: DoorContext, kind: str) -> None:
         self._kind = kind
-        self._context = context
         self._edge = context.edge
         self._keeper = context.edge.keeper
         self._mint = context.intake.keys.mint
