@@ -55,7 +55,7 @@ class Keeper:
         return self._adjustment(event)
 
     def params(self, params: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]:
-        """Of a touch's parameters those that stay in the clear, and those that are sealed."""
+        """Of an event's parameters those that stay in the clear, and those that are sealed."""
         kept = without_personal(params, self._names)
         if self._live is None:
             return kept, {}
@@ -74,32 +74,24 @@ class Keeper:
             referrer = referrer_without_personal(referrer, self._names)
         if self._live is None:
             return (address, agent, referrer), None
-        content: dict[str, Any] = {}
-        if address is not None:
-            content["ip"] = address
-        if agent is not None:
-            content["user_agent"] = agent
-        if referrer is not None:
-            content["referrer"] = referrer
-        if secret:
-            content["params"] = secret
-        return NOTHING, self._live.now.seal(session_id, content) if content else None
+        fields = {"ip": address, "user_agent": agent, "referrer": referrer}
+        return NOTHING, sealed(self._live.now, session_id, fields, secret)
 
     def _touch(self, touch: Click) -> Click:
         if touch.ip is None and touch.user_agent is None and touch.referrer is None and not touch.params:
             return touch
         ip = None if touch.ip is None else self._addresses.kept(touch.ip, touch.received_at)
         params, secret = self.params(touch.params)
-        (ip, agent, referrer), sealed = self.visit(touch.session_id, (ip, touch.user_agent, touch.referrer), secret)
-        if sealed is not None:
-            params[SEALED] = sealed
+        (ip, agent, referrer), text = self.visit(touch.session_id, (ip, touch.user_agent, touch.referrer), secret)
+        if text is not None:
+            params[SEALED] = text
         return Click._make((*touch[:PERSONAL_FROM], referrer, agent, ip, params, touch.door))
 
     def _conversion(self, conversion: Conversion, buyers: Collection[str]) -> Conversion:
         odd = anomalies(conversion, self._too_fast_ms, self._country_of)
         ip = None if conversion.ip is None else self._addresses.kept(conversion.ip, conversion.received_at)
         agent, customer = conversion.user_agent, conversion.customer_id
-        params = without_personal(conversion.params, self._names)
+        params, others = self.params(conversion.params)
         if odd:
             params[REVIEW] = ",".join(odd)
         sealer = self.sealer
@@ -113,29 +105,24 @@ class Keeper:
                 customer = sealer.pseudonym(customer)
                 if customer is None:  # forgotten: kept nowhere, not even sealed
                     secret.pop("customer_id", None)
-            params = self._sealed(sealer, conversion.session_id, secret, params)
+            if (text := sealed(sealer, conversion.session_id, secret, others)) is not None:
+                params[SEALED] = text
         return conversion._replace(ip=ip, user_agent=agent, customer_id=customer, params=params)
 
     def _adjustment(self, adjustment: Adjustment) -> Adjustment:
         """It belongs to no session, so what cannot be in the clear is not kept at all."""
         if not adjustment.params:
             return adjustment
-        params = without_personal(adjustment.params, self._names)
-        if self._live is not None:
-            params = {name: value for name, value in params.items() if self._is_clear(name)}
+        params, _ = self.params(adjustment.params)
         return adjustment._replace(params=params or NO_PARAMS)
-
-    def _sealed(
-        self, sealer: Sealer, session_id: str, fields: Mapping[str, str | None], params: Mapping[str, str]
-    ) -> dict[str, str]:
-        """The params that stay in the clear, with the others and ``fields`` sealed among them."""
-        secret: dict[str, Any] = {name: value for name, value in fields.items() if value is not None}
-        clear = {name: value for name, value in params.items() if self._is_clear(name)}
-        if len(clear) < len(params):
-            secret["params"] = {name: value for name, value in params.items() if name not in clear}
-        if secret and (text := sealer.seal(session_id, secret)) is not None:
-            clear[SEALED] = text
-        return clear
 
     def _is_clear(self, name: str) -> bool:
         return name in self._clear or name.startswith(OURS)
+
+
+def sealed(sealer: Sealer, session_id: str, fields: Mapping[str, str | None], params: Mapping[str, str]) -> str | None:
+    """What is there of fields and params, as one text; None when nothing is, or the session was forgotten."""
+    content: dict[str, Any] = {name: value for name, value in fields.items() if value is not None}
+    if params:
+        content["params"] = params
+    return sealer.seal(session_id, content) if content else None
