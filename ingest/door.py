@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from os import urandom
 
 from ingest.access.gate import Gate
+from ingest.births import Births
 from ingest.edge.visitor import Edge
 from ingest.http import Answer, Scope, problem, refusal_of
 from ingest.intake import Accepted, Intake
@@ -50,6 +51,7 @@ class DoorContext:
     metrics: Metrics
     now: Callable[[], int] = wall_clock
     entropy: Callable[[int], bytes] = field(default_factory=Entropy)
+    births: Births = field(default_factory=Births)
     edge: Edge = field(default_factory=Edge)
     gate: Gate = field(default_factory=Gate)
     recent: RecentConversions = field(default_factory=RecentConversions)

@@ -151,6 +151,13 @@ class KafkaQueue:
         except KafkaException as error:
             raise NotAcknowledged(text_of(error.args[0])) from None
 
+    def partitions(self, topic: str, timeout_s: float) -> int:
+        """How many the topic has, 0 if the broker does not say. Blocks."""
+        try:
+            return len(self._producer.list_topics(topic, timeout=timeout_s).topics[topic].partitions)
+        except KafkaException:
+            return 0
+
     def count(self) -> None:
         """Bring the metrics up to date."""
         now, counted = self.tally, self._counted

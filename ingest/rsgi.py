@@ -118,7 +118,14 @@ class App:
         intake = Intake(settings.keys, self._catalog.at, edge.keeper)
         gate = Gate(settings.config.access, lambda: self._access.current)
         context = DoorContext(
-            settings, self._publisher, intake, self._metrics, edge=edge, gate=gate, recent=self._recent
+            settings,
+            self._publisher,
+            intake,
+            self._metrics,
+            births=self._publisher.births,
+            edge=edge,
+            gate=gate,
+            recent=self._recent,
         )
         health = Health(self._publisher, self._catalog, self._metrics)
         self._doors = Doors(context, routes_of(context, health))

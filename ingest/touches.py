@@ -24,12 +24,10 @@ from ingest.query import clean, parse_query, split_known
 from schemas.codec import run_writer, writer_with_runs
 from schemas.compiled import write_entries, write_map
 from schemas.errors import InvalidEvent
-from schemas.ids import new_session_id, session_key
+from schemas.ids import ENTROPY_CLICK, ENTROPY_SESSION, session_key, session_text
 from schemas.sealing import SEALED
 
 ID_LIMIT = 256
-SESSION_ENTROPY = 10
-CLICK_ENTROPY = 6
 QUERIES_KEPT = 4_096
 KEPT_QUERY_LENGTH = 512
 """Longer ones would let a stranger fill the memory."""
@@ -127,6 +125,7 @@ class Touches:
         self._keeper = context.edge.keeper
         self._mint = context.intake.keys.mint
         self._entropy = context.entropy
+        self._births = context.births
         self._cookie = SessionCookie(context.settings)
         self._aliases = context.settings.config.links.click_aliases
         self._known = lru_cache(maxsize=QUERIES_KEPT)(self._read)
@@ -177,13 +176,16 @@ class Touches:
         if visitor.may_identify:
             sid = self._cookie.read(headers.get_all("cookie"))
             if sid is None or not edge.may_join(sid):
-                sid = new_session_id(now, entropy(SESSION_ENTROPY))
+                key = self._births.key(now, entropy(ENTROPY_SESSION))
+                sid = session_text(key)
+            else:
+                key = session_key(sid)
             host = scope.authority or headers.get("host") or ""
             answer.append(("set-cookie", self._cookie.write(sid, scope.scheme, host, index.cookie_age_s)))
         else:
-            sid = new_session_id(now, entropy(SESSION_ENTROPY))
-        key = session_key(sid)
-        click_id = self._mint(key, now, offer.advertiser_id, entropy(CLICK_ENTROPY))
+            key = self._births.key(now, entropy(ENTROPY_SESSION))
+            sid = session_text(key)
+        click_id = self._mint(key, now, offer.advertiser_id, entropy(ENTROPY_CLICK))
         marks = edge.marks(visitor, sid, offer.id, partner_id, now, self._kind)
         entries, count = link.clear, link.count
         if marks.flags:

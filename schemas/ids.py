@@ -27,16 +27,22 @@ ENTROPY_SESSION = 10
 ENTROPY_CLICK = 6
 MAC_BYTES = 12
 BODY_BYTES = 33
-VARIANTS = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
-"""The digit of a UUID that has the variant in its two leading bits, by the digit that chance gave."""
+UUID7_CLEARED = ~(0xF << 76 | 0x3 << 62)
+UUID7_SET = 0x7 << 76 | 0x2 << 62
+"""Version and variant among the bits of a UUID (RFC 9562)."""
 URL_SAFE = bytes.maketrans(b"+/", b"-_")
 SHA256_BLOCK = 64
 
 
+def new_session_key(at: int, entropy: bytes) -> bytes:
+    """The 16 bytes of a UUIDv7 (RFC 9562) for the millisecond ``at`` from 10 bytes of entropy."""
+    bits = int.from_bytes(at.to_bytes(6, "big") + entropy[:ENTROPY_SESSION], "big")
+    return (bits & UUID7_CLEARED | UUID7_SET).to_bytes(16, "big")
+
+
 def new_session_id(at: int, entropy: bytes) -> str:
-    """A UUIDv7 (RFC 9562) for the millisecond ``at`` from 10 bytes of entropy."""
-    text = (at.to_bytes(6, "big") + entropy[:ENTROPY_SESSION]).hex()
-    return f"{text[:8]}-{text[8:12]}-7{text[13:16]}-{VARIANTS[text[16]]}{text[17:20]}-{text[20:]}"
+    """The text of a session that begins at the millisecond ``at``, from 10 bytes of entropy."""
+    return session_text(new_session_key(at, entropy))
 
 
 def session_key(session_id: str) -> bytes:
@@ -45,8 +51,9 @@ def session_key(session_id: str) -> bytes:
 
 
 def session_text(key: bytes) -> str:
-    """The canonical text of 16 session bytes."""
-    return str(UUID(bytes=key))
+    """The canonical text of 16 session bytes, as UUID writes it."""
+    text = key.hex()
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
 @lru_cache(maxsize=4_096)
@@ -152,8 +159,7 @@ def session_of_conversion(of_conversion: str) -> str:
     value = int.from_bytes(digest_of(b"session", (of_conversion,)), "big")
     value = value & ~(0xF << 76) | (0x8 << 76)
     value = value & ~(0x3 << 62) | (0x2 << 62)
-    text = f"{value:032x}"  # as UUID writes it, at a third of the time
-    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+    return session_text(value.to_bytes(16, "big"))
 
 
 def touch_id(kind: str, session_id: str, occurred_at: int, offer_id: str, partner_id: str) -> str:

@@ -21,6 +21,7 @@ from typing import Any
 
 import structlog
 
+from ingest.births import Births
 from ingest.envelope import Message
 from ingest.errors import NotAcknowledged, PublisherFull
 from ingest.metrics import Metrics
@@ -30,6 +31,7 @@ from ingest.spool.drain import Drain
 from ingest.spool.receipt import Receipt, Shared
 from ingest.spool.segments import Slot
 from ingest.spool.spool import WAITING_BYTES, Spool
+from schemas.topics import CLICKS
 
 log = structlog.get_logger(__name__)
 
@@ -54,6 +56,7 @@ AWAY_S = 0.05
 """How long an event may wait for a broker that was lost: an idle connection comes back faster."""
 ADOPT_EVERY_S = 5.0
 COUNT_EVERY_S = 1.0
+KAFKA_TIMEOUT_S = 2.0
 
 
 class SpoolingPublisher:
@@ -66,6 +69,7 @@ class SpoolingPublisher:
         self._root = config.folder or settings.data_dir / "spool"
         self._slow_s = config.slow_ms / 1_000
         self._ack_timeout_s = settings.ack_timeout_s
+        self.births = Births()
         self._kafka = KafkaQueue(settings, loop, metrics)
         self._tally = self._kafka.tally
         self._spool = Spool(config, self._root, loop, metrics)
@@ -158,6 +162,7 @@ class SpoolingPublisher:
             return
         if self._round_due is not None:
             self._round_due.cancel()
+        self.births.turn()
         messages, produce, sent = receipt.messages, self._kafka.produce, 0
         receipt.open = len(messages)
         now = self._loop.time()
@@ -314,6 +319,8 @@ class SpoolingPublisher:
         if now >= self._adopt_at:
             self._adopt_at = now + ADOPT_EVERY_S
             self._run("adopt", self._adopt())
+            if not self.births.partitions:
+                self._run("partitions", self._count_partitions())
         if now >= self._count_at:
             self._count_at = now + COUNT_EVERY_S
             self._count()
@@ -332,6 +339,9 @@ class SpoolingPublisher:
             return  # said when events go there
         for slot in slots:
             await self._drain.abandoned(slot)
+
+    async def _count_partitions(self) -> None:
+        self.births.partitions = await asyncio.to_thread(self._kafka.partitions, CLICKS, KAFKA_TIMEOUT_S)
 
     def _count(self) -> None:
         metrics, backlog = self._metrics, self._spool.backlog
