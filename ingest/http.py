@@ -1,8 +1,9 @@
-"""The little of HTTP that the doors share: RSGI's types as we use them, answers, problem documents (RFC 9457)."""
+"""The little of HTTP that the doors share: requests, answers, problem documents (RFC 9457)."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from http import HTTPStatus
 from typing import Any, NamedTuple, Protocol
 
@@ -24,7 +25,7 @@ CHALLENGE = ("www-authenticate", 'Bearer realm="accredit"')
 
 
 class RequestHeaders(Protocol):
-    """RSGI headers: names are lower case; a header that is not UTF-8 is not there."""
+    """Names are lower case; a header that is not UTF-8 is not there."""
 
     def get(self, key: str, default: Any = None, /) -> Any: ...
 
@@ -32,7 +33,7 @@ class RequestHeaders(Protocol):
 
 
 class Scope(Protocol):
-    """An RSGI request: ``path`` is percent-decoded, ``client`` is ``address:port``."""
+    """What is asked: ``path`` is percent-decoded, ``client`` is ``address:port``."""
 
     @property
     def method(self) -> str: ...
@@ -51,13 +52,11 @@ class Scope(Protocol):
 
 
 class Exchange(Protocol):
-    """RSGI's other half: the body comes in chunks, one response goes out."""
+    """The other half: the body comes in chunks, one response goes out."""
 
     def __aiter__(self) -> AsyncIterator[bytes]: ...
 
-    def response_empty(self, status: int, headers: HeaderList) -> None: ...
-
-    def response_bytes(self, status: int, headers: HeaderList, body: bytes) -> None: ...
+    def respond(self, status: int, headers: HeaderList, body: bytes = b"") -> None: ...
 
 
 class Answer(NamedTuple):
@@ -66,6 +65,35 @@ class Answer(NamedTuple):
     status: int
     headers: HeaderList
     body: bytes = b""
+
+
+class Pending(NamedTuple):
+    """An answer that goes out once an event of this ``kind`` is durable.
+
+    ``lost``: what is answered when it cannot be made so; it may raise what it is given.
+    """
+
+    durable: asyncio.Future[None]
+    answer: Answer
+    kind: str
+    lost: Callable[[BaseException], Answer]
+
+
+Outcome = Answer | Pending | Coroutine[Any, Any, Answer]
+"""What a door makes of a request. Visits are answers or pending, which costs no task."""
+
+
+async def answer_of(outcome: Outcome) -> Answer:
+    """What goes out in the end, for those who can wait."""
+    if isinstance(outcome, Answer):
+        return outcome
+    if not isinstance(outcome, Pending):
+        return await outcome
+    try:
+        await outcome.durable
+    except Exception as error:
+        return outcome.lost(error)
+    return outcome.answer
 
 
 def json_answer(status: int, content: Any) -> Answer:

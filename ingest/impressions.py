@@ -6,7 +6,7 @@ from http import HTTPStatus
 
 from ingest.catalog_index import CatalogIndex, unknown
 from ingest.door import DoorContext, request_line
-from ingest.http import NO_STORE, Answer, HeaderList, Scope, refusal_of
+from ingest.http import NO_STORE, Answer, HeaderList, Outcome, Pending, Scope, refusal_of
 from ingest.previews import is_uncounted
 from ingest.touches import Asked, Touches
 from schemas.errors import InvalidEvent
@@ -29,17 +29,17 @@ class ImpressionDoor:
         self._context = context
         self._touches = Touches(context, "impression")
 
-    async def by_path(self, scope: Scope) -> Answer:
+    def by_path(self, scope: Scope) -> Outcome:
         """``/i/{offer_id}.gif``"""
         asked = self._touches.asked(scope.query_string)
-        return await self._see(scope, scope.path[len(PREFIX) :].removesuffix(".gif"), asked)
+        return self._see(scope, scope.path[len(PREFIX) :].removesuffix(".gif"), asked)
 
-    async def by_query(self, scope: Scope) -> Answer:
+    def by_query(self, scope: Scope) -> Outcome:
         """``/aff_i?offer_id=…``"""
         asked = self._touches.asked(scope.query_string)
-        return await self._see(scope, asked.offer_id or "", asked)
+        return self._see(scope, asked.offer_id or "", asked)
 
-    async def _see(self, scope: Scope, offer_id: str, asked: Asked) -> Answer:
+    def _see(self, scope: Scope, offer_id: str, asked: Asked) -> Outcome:
         context = self._context
         now = context.now()
         index: CatalogIndex = context.intake.catalog_at(now)
@@ -52,12 +52,18 @@ class ImpressionDoor:
                 raise unknown("offer", offer_id)
             taken = self._touches.take(self._touches.link(asked, entry, DOOR), scope, headers, now, index)
         except InvalidEvent as error:
-            status = HTTPStatus.NOT_FOUND if entry is None else HTTPStatus.BAD_REQUEST
-            await context.refuse(error, request_line(scope), now=now, door=DOOR)
-            return image(status, list(refusal_of(error, status).headers))
-        await context.publisher.publish(taken.message)
-        context.metrics.took(DOOR, "impression")
-        return image(HTTPStatus.OK, taken.headers)
+            return self._refused(error, scope, now, HTTPStatus.NOT_FOUND if entry is None else HTTPStatus.BAD_REQUEST)
+        durable = context.publisher.publish(taken.message)
+        return Pending(durable, image(HTTPStatus.OK, taken.headers), "impression", raised)
+
+    async def _refused(self, error: InvalidEvent, scope: Scope, now: int, status: HTTPStatus) -> Answer:
+        await self._context.refuse(error, request_line(scope), now=now, door=DOOR)
+        return image(status, list(refusal_of(error, status).headers))
+
+
+def raised(error: BaseException) -> Answer:
+    """An image that could not be recorded is a 503."""
+    raise error
 
 
 def image(status: int, headers: HeaderList) -> Answer:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from ingest.adjustments import adjustments_door
@@ -10,7 +10,7 @@ from ingest.catalog_door import CatalogDoor
 from ingest.door import DoorContext
 from ingest.events import BulkDoor
 from ingest.health import Health
-from ingest.http import Answer, Exchange, Scope
+from ingest.http import Exchange, Outcome, Scope
 from ingest.idempotency import Idempotency
 from ingest.impressions import ImpressionDoor
 from ingest.openapi.door import METHODS, docs, openapi
@@ -22,7 +22,7 @@ from ingest.trackers.segment import SegmentDoor
 from ingest.trackers.snowplow import GET_PATH, POST_PATH, SnowplowDoor
 from ingest.tune import TuneDoor
 
-Handler = Callable[[Scope, Exchange], Awaitable[Answer]]
+Handler = Callable[[Scope, Exchange], Outcome]
 PROBE = ("GET", "HEAD")
 
 

@@ -18,7 +18,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import Any
-from uuid import UUID
 
 from schemas.errors import InvalidClickId
 

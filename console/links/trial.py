@@ -13,7 +13,7 @@ from console.links.address import BY_PATH, BY_QUERY, BY_SLUG, Address, Ground
 from ingest.door import DoorContext
 from ingest.edge.visitor import Edge
 from ingest.envelope import Message
-from ingest.http import Answer
+from ingest.http import Answer, answer_of
 from ingest.impressions import ImpressionDoor
 from ingest.intake import Intake
 from ingest.metrics import Metrics
@@ -127,14 +127,15 @@ def try_link(
 
 async def asked(context: DoorContext, request: Request) -> Answer:
     """The answer of the door that the path leads to."""
+    redirect, impression = RedirectDoor(context), ImpressionDoor(context)
     if request.path.startswith(BY_SLUG):
-        return await RedirectDoor(context).by_slug(request)
+        return await answer_of(redirect.by_slug(request))
     if request.path.startswith(BY_PATH):
-        return await RedirectDoor(context).by_path(request)
+        return await answer_of(redirect.by_path(request))
     if request.path == BY_QUERY:
-        return await RedirectDoor(context).by_query(request)
-    door = ImpressionDoor(context)
-    return await (door.by_query(request) if request.path.startswith("/aff") else door.by_path(request))
+        return await answer_of(redirect.by_query(request))
+    by_query = request.path.startswith("/aff")
+    return await answer_of(impression.by_query(request) if by_query else impression.by_path(request))
 
 
 def credited(touch: Click, ground: Ground, sale: Sale) -> list[dict[str, Any]]:

@@ -59,7 +59,7 @@ class TrustedProxies:
         )
 
     def _visitor(self, values: Sequence[str]) -> str | None:
-        """``address:port`` as granian has it; None where the header says nothing that can be used."""
+        """``address:port``; None where the header says nothing that can be used."""
         found: IPv4Address | IPv6Address | None = None
         for hop in reversed(",".join(values).split(",")[-HOPS:]):
             address = hop_address(hop)

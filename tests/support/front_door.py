@@ -11,6 +11,7 @@ from typing import Any
 import orjson
 
 from ingest.access.gate import Gate
+from ingest.app import Doors
 from ingest.catalog_index import CatalogIndex
 from ingest.door import DoorContext
 from ingest.edge.visitor import Edge
@@ -21,7 +22,6 @@ from ingest.http import Answer, HeaderList
 from ingest.intake import Intake
 from ingest.metrics import Metrics
 from ingest.routes import routes_of
-from ingest.rsgi import Doors
 from ingest.settings import IngestSettings
 from schemas.catalog import load_catalog
 from schemas.codec import decode
@@ -59,7 +59,7 @@ INDEX = CatalogIndex.of(1, load_catalog(CATALOG))
 
 
 class FakeHeaders:
-    """Headers as RSGI has them."""
+    """Headers as a connection has them."""
 
     def __init__(self, pairs: Sequence[tuple[str, str]]) -> None:
         self._pairs = pairs
@@ -73,7 +73,7 @@ class FakeHeaders:
 
 @dataclass
 class FakeScope:
-    """A request as RSGI has it."""
+    """A request as a connection has it."""
 
     method: str
     path: str
@@ -90,16 +90,15 @@ class FakeExchange:
     def __init__(self, body: bytes = b"", chunk: int = 1_000) -> None:
         self._chunks = [body[start : start + chunk] for start in range(0, len(body), chunk)]
         self.answer: Answer | None = None
+        self.answered = asyncio.Event()
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         for chunk in self._chunks:
             yield chunk
 
-    def response_empty(self, status: int, headers: HeaderList) -> None:
-        self.answer = Answer(status, headers)
-
-    def response_bytes(self, status: int, headers: HeaderList, body: bytes) -> None:
+    def respond(self, status: int, headers: HeaderList, body: bytes = b"") -> None:
         self.answer = Answer(status, headers, body)
+        self.answered.set()
 
 
 class KeepingPublisher:
@@ -170,6 +169,10 @@ class FrontDoor:
         path, _, query = url.partition("?")
         exchange = FakeExchange(body)
         asked = FakeScope(method, path, query, FakeHeaders(list(headers)), **scope)
-        asyncio.run(self._doors(asked, exchange))
+        asyncio.run(self._answered(asked, exchange))
         assert exchange.answer is not None
         return Said(exchange.answer.status, dict(exchange.answer.headers), exchange.answer.body)
+
+    async def _answered(self, scope: FakeScope, exchange: FakeExchange) -> None:
+        self._doors.serve(scope, exchange)
+        await exchange.answered.wait()

@@ -1,13 +1,13 @@
-"""The front door as an RSGI application: which door a path leads to, and nothing but problem documents on errors."""
+"""The front door as an application: which door a path leads to, and nothing but problem documents on errors."""
 
 from __future__ import annotations
 
 import asyncio
 import gc
 import time
-from collections.abc import Coroutine, Sequence
+from collections.abc import Awaitable, Coroutine, Sequence
 from http import HTTPStatus
-from typing import Any
+from typing import Any, cast
 
 import structlog
 
@@ -20,13 +20,14 @@ from ingest.door import DoorContext
 from ingest.edge.visitor import edge_of
 from ingest.errors import NoCatalog, NotAcknowledged, Refusal
 from ingest.health import Health
-from ingest.http import Answer, Exchange, Scope, problem
+from ingest.http import Answer, Exchange, Outcome, Pending, Scope, problem
 from ingest.intake import Intake
 from ingest.metrics import Metrics
 from ingest.recent import RecentConversions
 from ingest.recent_follow import ConversionFollower
 from ingest.routes import Route, RouteTable, routes_of
 from ingest.seldom import Seldom
+from ingest.serving.request import Request
 from ingest.settings import IngestSettings
 from ingest.spool.publisher import SpoolingPublisher
 
@@ -41,40 +42,47 @@ class Doors:
     """Path and method to a door; everything that goes wrong to an answer."""
 
     def __init__(self, context: DoorContext, routes: Sequence[Route]) -> None:
-        self._metrics = context.metrics
+        self.metrics = context.metrics
         self._retry = ("retry-after", str(context.settings.retry_after_s))
         self._routes = RouteTable(routes)
         proxies = context.settings.config.access.trusted_proxies
         self._proxies = TrustedProxies(proxies) if proxies else None
         self._not_durable = Seldom()
+        self._tasks: set[asyncio.Task[None]] = set()
 
-    async def __call__(self, scope: Scope, exchange: Exchange) -> None:
-        """Answer one request. Raises nothing."""
-        started = time.perf_counter()
-        path = scope.path
-        door = "none"
+    def serve(self, scope: Scope, exchange: Exchange) -> None:
+        """Answer one request, now or later. Raises nothing. Called on a running loop."""
+        visit = Visit(self, scope.path, exchange)
         try:
-            if self._proxies is not None:
-                scope = self._proxies.behind(scope)
-            route = self._routes.find(path)
-            if route is None:
-                raise Refusal(HTTPStatus.NOT_FOUND, "NO_SUCH_PATH", f"there is nothing at {path[:200]}")
-            _, door, methods, handler = route
-            if scope.method not in methods:
-                allowed = ", ".join(methods)
-                detail = f"{scope.method[:20]} is not taken here; {allowed} is"
-                headers = [("allow", allowed)]
-                raise Refusal(HTTPStatus.METHOD_NOT_ALLOWED, "METHOD_NOT_ALLOWED", detail, headers=headers)
-            answer = await handler(scope, exchange)
+            outcome = self._outcome(visit, scope)
         except Exception as error:
-            answer = self._failed(error, path)
-        if answer.body:
-            exchange.response_bytes(answer.status, answer.headers, answer.body)
+            visit.answer(self.failed(error, visit.path))
+            return
+        if type(outcome) is Pending:
+            visit.pending = outcome
+            outcome.durable.add_done_callback(visit.durable)
+        elif type(outcome) is Answer:
+            visit.answer(outcome)
         else:
-            exchange.response_empty(answer.status, answer.headers)
-        self._metrics.answered(door, answer.status, time.perf_counter() - started)
+            task = asyncio.create_task(visit.awaited(cast("Coroutine[Any, Any, Answer]", outcome)))
+            self._tasks.add(task)  # the loop itself keeps no task alive
+            task.add_done_callback(self._tasks.discard)
 
-    def _failed(self, error: Exception, path: str) -> Answer:
+    def _outcome(self, visit: Visit, scope: Scope) -> Outcome:
+        if self._proxies is not None:
+            scope = self._proxies.behind(scope)
+        route = self._routes.find(visit.path)
+        if route is None:
+            raise Refusal(HTTPStatus.NOT_FOUND, "NO_SUCH_PATH", f"there is nothing at {visit.path[:200]}")
+        _, visit.door, methods, handler = route
+        if scope.method not in methods:
+            allowed = ", ".join(methods)
+            detail = f"{scope.method[:20]} is not taken here; {allowed} is"
+            headers = [("allow", allowed)]
+            raise Refusal(HTTPStatus.METHOD_NOT_ALLOWED, "METHOD_NOT_ALLOWED", detail, headers=headers)
+        return handler(scope, visit.exchange)
+
+    def failed(self, error: Exception, path: str) -> Answer:
         """The answer to what a door raised. A sender never sees a traceback."""
         if isinstance(error, Refusal):
             return problem(error)
@@ -92,8 +100,50 @@ class Doors:
         return problem(Refusal(HTTPStatus.INTERNAL_SERVER_ERROR, "INTERNAL_ERROR", detail))
 
 
+class Visit:
+    """One request between its first look and its answer."""
+
+    __slots__ = ("_doors", "_since", "door", "exchange", "path", "pending")
+
+    def __init__(self, doors: Doors, path: str, exchange: Exchange) -> None:
+        self._doors = doors
+        self._since = time.perf_counter()
+        self.path = path
+        self.door = "none"
+        self.exchange = exchange
+        self.pending: Pending | None = None
+
+    def answer(self, answer: Answer) -> None:
+        """Send it, and count it."""
+        self.exchange.respond(*answer)
+        self._doors.metrics.answered(self.door, answer.status, time.perf_counter() - self._since)
+
+    def durable(self, durable: asyncio.Future[None]) -> None:
+        """The event is acknowledged or synced, or neither."""
+        doors, pending = self._doors, self.pending
+        assert pending is not None
+        error = durable.exception()
+        if error is None:
+            doors.metrics.took(self.door, pending.kind)
+            self.answer(pending.answer)
+            return
+        try:
+            answer = pending.lost(error)
+        except Exception as error:
+            answer = doors.failed(error, self.path)
+        self.answer(answer)
+
+    async def awaited(self, coming: Awaitable[Answer]) -> None:
+        """A door that takes its time."""
+        try:
+            answer = await coming
+        except Exception as error:
+            answer = self._doors.failed(error, self.path)
+        self.answer(answer)
+
+
 class App:
-    """One worker process's front door, with granian's life cycle: made, opened on its loop, closed."""
+    """One worker process's front door: made, opened on its loop, closed."""
 
     def __init__(self, settings: IngestSettings) -> None:
         self._settings = settings
@@ -106,7 +156,8 @@ class App:
         self._publisher: SpoolingPublisher | None = None
         self._doors: Doors | None = None
 
-    def __rsgi_init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    def open(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Make everything that belongs to a loop."""
         settings = self._settings
         self._access.start()
         self._catalog.start()
@@ -132,13 +183,15 @@ class App:
         gc.freeze()  # what is there now stays: tables, code, the catalog
         gc.set_threshold(*GARBAGE)
 
-    def __rsgi_del__(self, loop: asyncio.AbstractEventLoop) -> None:
-        assert self._publisher is not None
-        self._publisher.close(FLUSH_S)
+    def serve(self, request: Request) -> None:
+        """Answer a request."""
+        assert self._doors is not None
+        self._doors.serve(request, request)
+
+    def close(self) -> None:
+        """Send what is queued, and stop what follows."""
+        if self._publisher is not None:
+            self._publisher.close(FLUSH_S)
         self._catalog.close()
         self._access.close()
         self._recent_follower.close()
-
-    def __rsgi__(self, scope: Scope, exchange: Exchange) -> Coroutine[Any, Any, None]:
-        assert self._doors is not None
-        return self._doors(scope, exchange)
