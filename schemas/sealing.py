@@ -11,7 +11,6 @@ import hashlib
 from base64 import urlsafe_b64decode
 from binascii import b2a_base64
 from collections.abc import Mapping
-from functools import lru_cache
 from hashlib import blake2s
 from typing import Any
 
@@ -37,7 +36,7 @@ class Sealer:
     def __init__(self, tree: KeyTree, salt: bytes) -> None:
         self.tree = tree
         self._salt = salt
-        self._of_session = lru_cache(maxsize=KEYS_KEPT)(self._session_key)
+        self._of_session: dict[str, tuple[bytes, AESGCM] | None] = {}
 
     def leaf(self, kind: str, name: str) -> str:
         """Where the subject's key is in the tree. ``kind``: session or customer."""
@@ -45,14 +44,14 @@ class Sealer:
 
     def knows(self, session_id: str) -> bool:
         """False for a session that was forgotten."""
-        return self._of_session(session_id) is not None
+        return self._session_key(session_id) is not None
 
     def seal(self, session_id: str, fields: Mapping[str, Any]) -> str | None:
         """The fields as one text; None for a session that was forgotten: then they are kept nowhere.
 
         The nonce is a keyed hash of the content: the same event sealed twice is the same bytes.
         """
-        found = self._of_session(session_id)
+        found = self._session_key(session_id)
         if found is None:
             return None
         key, cipher = found
@@ -63,7 +62,7 @@ class Sealer:
 
     def open(self, session_id: str, text: str) -> dict[str, Any] | None:
         """The fields; None when the session was forgotten, or the text is none of ours."""
-        found = self._of_session(session_id)
+        found = self._session_key(session_id)
         if found is None or not text.startswith(VERSION):
             return None
         try:
@@ -102,5 +101,11 @@ class Sealer:
         return hashlib.sha256(self._salt + b"pseudonym\0" + name).digest()[:CHECK_BYTES]
 
     def _session_key(self, session_id: str) -> tuple[bytes, AESGCM] | None:
+        kept = self._of_session
+        if session_id in kept:
+            return kept[session_id]
+        if len(kept) >= KEYS_KEPT:
+            kept.clear()
         key = self.tree.key(self.leaf("session", session_id))
-        return None if key is None else (key, AESGCM(key))
+        found = kept[session_id] = None if key is None else (key, AESGCM(key))
+        return found

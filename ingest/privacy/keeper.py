@@ -74,8 +74,14 @@ class Keeper:
             referrer = referrer_without_personal(referrer, self._names)
         if self._live is None:
             return (address, agent, referrer), None
-        fields = {"ip": address, "user_agent": agent, "referrer": referrer}
-        return NOTHING, sealed(self._live.now, session_id, fields, secret)
+        content: dict[str, Any] = {}
+        if address is not None:
+            content["ip"] = address
+        if agent is not None:
+            content["user_agent"] = agent
+        if referrer is not None:
+            content["referrer"] = referrer
+        return NOTHING, sealed(self._live.now, session_id, content, secret)
 
     def _touch(self, touch: Click) -> Click:
         if touch.ip is None and touch.user_agent is None and touch.referrer is None and not touch.params:
@@ -96,7 +102,9 @@ class Keeper:
             params[REVIEW] = ",".join(odd)
         sealer = self.sealer
         if sealer is not None:
-            secret = {"ip": ip, "user_agent": agent}
+            secret: dict[str, Any] = {
+                name: text for name, text in (("ip", ip), ("user_agent", agent)) if text is not None
+            }
             ip = agent = None
             if customer is not None and customer not in buyers:
                 customer = as_customer(customer)
@@ -120,9 +128,8 @@ class Keeper:
         return name in self._clear or name.startswith(OURS)
 
 
-def sealed(sealer: Sealer, session_id: str, fields: Mapping[str, str | None], params: Mapping[str, str]) -> str | None:
-    """What is there of fields and params, as one text; None when nothing is, or the session was forgotten."""
-    content: dict[str, Any] = {name: value for name, value in fields.items() if value is not None}
+def sealed(sealer: Sealer, session_id: str, content: dict[str, Any], params: Mapping[str, str]) -> str | None:
+    """The content, and the params with it, as one text; None when nothing is there, or the session was forgotten."""
     if params:
         content["params"] = params
     return sealer.seal(session_id, content) if content else None

@@ -175,7 +175,9 @@ class Connection(asyncio.Protocol):
     def on_headers_complete(self) -> None:
         parser, headers = self._parser, self._headers
         method = parser.get_method()
-        if len(self._url) > HEAD_BYTES or len(headers) > HEADERS_LIMIT:
+        if headers.count() > HEADERS_LIMIT or (
+            self._unread > HEAD_BYTES and headers.size() + len(self._url) > HEAD_BYTES
+        ):
             raise head_too_large()
         keep_alive = parser.should_keep_alive() and parser.get_http_version() == "1.1"
         self._unread = 0

@@ -34,6 +34,14 @@ class Headers(dict[str, str]):
         """A header that was there already."""
         self._more.append((name, value))
 
+    def count(self) -> int:
+        """How many came."""
+        return len(self) + len(self._more)
+
+    def size(self) -> int:
+        """Characters of all names and values."""
+        return sum([len(name) + len(value) for name, value in (*self.items(), *self._more)])
+
     def get_all(self, name: str, /) -> list[str]:
         """All values of a header, in their order."""
         first = self.get(name)

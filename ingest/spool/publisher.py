@@ -41,11 +41,11 @@ BULK_QUEUE = 16_384
 """Messages that may wait for Kafka before bulk requests wait for room: visitors shall not queue behind them."""
 YIELD_EVERY = 500
 """Messages of one bulk request after which others get their turn."""
-ROUND = 128
+ROUND = 64
 """Messages of a round that is sent at once."""
 LINGER_S = 0.0005
 """How long a visit waits for company where there is little to expect."""
-LINGER_MORE = 2e-6
+LINGER_MORE = 1e-6
 """Seconds it waits longer for each visit a second, so that a round has the more messages the more there are."""
 ALONE_BYTES = 64 * 1024
 """A message of more is no visit; it is sent alone, so that only its own sender hears that Kafka will not have it."""

@@ -253,6 +253,8 @@ def test_who_has_said_all_is_still_answered() -> None:
         (b"GET /" + b"a" * HEAD_BYTES, 431, "HEAD_TOO_LARGE"),
         (b"GET /" + b"a" * HEAD_BYTES + b" HTTP/1.1\r\n\r\n", 431, "HEAD_TOO_LARGE"),
         (b"GET / HTTP/1.1\r\nX: " + b"a" * HEAD_BYTES, 431, "HEAD_TOO_LARGE"),
+        (b"GET / HTTP/1.1\r\nX: " + b"a" * HEAD_BYTES + b"\r\n\r\n", 431, "HEAD_TOO_LARGE"),
+        (b"GET / HTTP/1.1\r\n" + b"X: 1\r\n" * 500 + b"\r\n", 431, "HEAD_TOO_LARGE"),
         (b"GET / HTTP/1.1\r\n" + b"".join(b"X%d: 1\r\n" % n for n in range(500)) + b"\r\n", 431, "HEAD_TOO_LARGE"),
     ],
 )
