@@ -28,8 +28,9 @@ from ingest.metrics import Metrics
 from ingest.publisher import KafkaQueue
 from ingest.settings import IngestSettings
 from ingest.spool.drain import Drain
-from ingest.spool.receipt import Receipt, Shared
+from ingest.spool.receipt import Receipt
 from ingest.spool.segments import Slot
+from ingest.spool.shared import Shared
 from ingest.spool.spool import WAITING_BYTES, Spool
 from schemas.topics import CLICKS
 

@@ -20,14 +20,6 @@ REFUSED_FOR_GOOD = frozenset(
 """What trying again does not mend."""
 
 
-class Shared(asyncio.Future[None]):
-    """Many wait for it. One of them that is cancelled, a visitor who left, does not cancel it for the others."""
-
-    def cancel(self, msg: Any = None) -> bool:
-        """Never: who waits is cancelled when it is done."""
-        return False
-
-
 class Receipt:
     """``future`` is done when all messages are acknowledged, or synced in the spool, whichever is first.
 
