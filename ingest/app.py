@@ -7,7 +7,7 @@ import gc
 import time
 from collections.abc import Awaitable, Coroutine, Sequence
 from http import HTTPStatus
-from typing import Any, cast
+from typing import Any, Final, cast
 
 import structlog
 
@@ -30,11 +30,12 @@ from ingest.seldom import Seldom
 from ingest.serving.request import Request
 from ingest.settings import IngestSettings
 from ingest.spool.publisher import SpoolingPublisher
+from ingest.spool.shared import Shared
 
 log = structlog.get_logger(__name__)
 
-FLUSH_S = 2.0
-GARBAGE = (20_000, 20, 50)
+FLUSH_S: Final = 2.0
+GARBAGE: Final = (20_000, 20, 50)
 """Python's thresholds of collection: with hundreds of requests in flight the usual 700 is reached every few answers."""
 
 
@@ -59,8 +60,11 @@ class Doors:
             visit.answer(self.failed(error, visit.path))
             return
         if type(outcome) is Pending:
-            visit.pending = outcome
-            outcome.durable.add_done_callback(visit.durable)
+            visit.pending, durable = outcome, outcome.durable
+            if isinstance(durable, Shared):
+                durable.tell(visit.durable)
+            else:
+                durable.add_done_callback(visit.durable)
         elif type(outcome) is Answer:
             visit.answer(outcome)
         else:
@@ -115,7 +119,7 @@ class Visit:
 
     def answer(self, answer: Answer) -> None:
         """Send it, and count it."""
-        self.exchange.respond(*answer)
+        self.exchange.respond(answer.status, answer.headers, answer.body)
         self._doors.metrics.answered(self.door, answer.status, time.perf_counter() - self._since)
 
     def durable(self, durable: asyncio.Future[None]) -> None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from functools import lru_cache
+from typing import Final
 
 from ingest.settings import IngestSettings
 
-UUID_VALUE = r'"?([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})"?(?=\s*(?:;|$))'
-LOOPBACK = re.compile(r"(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])(?::\d+)?", re.IGNORECASE)
-MAX_AGE_LIMIT_S = 400 * 86_400
+UUID_VALUE: Final = r'"?([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})"?(?=\s*(?:;|$))'
+LOOPBACK: Final = re.compile(r"(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])(?::\d+)?", re.IGNORECASE)
+MAX_AGE_LIMIT_S: Final = 400 * 86_400
 """Browsers keep no cookie for longer (RFC 6265bis)."""
 
 

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from os import urandom
+from typing import Final
 
 from ingest.access.gate import Gate
 from ingest.births import Births
@@ -18,7 +19,7 @@ from ingest.recent import RecentConversions
 from ingest.settings import IngestSettings
 from schemas.errors import InvalidEvent
 
-ENTROPY_PORTION = 4_096
+ENTROPY_PORTION: Final = 4_096
 
 
 def wall_clock() -> int:

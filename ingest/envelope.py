@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from schemas.codec import encode
 from schemas.ids import session_key
@@ -12,14 +12,14 @@ from schemas.records import Adjustment, Click, Conversion, DeadLetter, Event
 from schemas.times import DAY, format_time
 from schemas.topics import ADJUSTMENTS, CLICKS, CONVERSIONS, DEAD_LETTERS
 
-TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
+TRACEPARENT: Final = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 """W3C Trace Context, version 00."""
 Headers = list[tuple[str, str | bytes | None]]
 """As confluent's Producer takes them."""
-CLICK_TYPE = b"accredit.click"
-CONVERSION_TYPE = b"accredit.conversion"
-ADJUSTMENT_TYPE = b"accredit.adjustment"
-DEAD_LETTER_TYPE = b"accredit.dead_letter"
+CLICK_TYPE: Final = b"accredit.click"
+CONVERSION_TYPE: Final = b"accredit.conversion"
+ADJUSTMENT_TYPE: Final = b"accredit.adjustment"
+DEAD_LETTER_TYPE: Final = b"accredit.dead_letter"
 
 
 class Message(NamedTuple):
@@ -32,9 +32,9 @@ class Message(NamedTuple):
     headers: Headers
 
 
-MINUTES = tuple(b"T%02d:%02d:" % divmod(minute, 60) for minute in range(24 * 60))
-SECONDS = tuple(b"%02d." % second for second in range(60))
-MILLISECONDS = tuple(b"%03dZ" % milli for milli in range(1_000))
+MINUTES: Final = tuple(b"T%02d:%02d:" % divmod(minute, 60) for minute in range(24 * 60))
+SECONDS: Final = tuple(b"%02d." % second for second in range(60))
+MILLISECONDS: Final = tuple(b"%03dZ" % milli for milli in range(1_000))
 
 
 @lru_cache(maxsize=1_024)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from http import HTTPStatus
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 import orjson
 
@@ -13,15 +13,15 @@ from ingest.errors import Refusal
 from schemas.errors import InvalidEvent
 
 HeaderList = list[tuple[str, str]]
-PROBLEM_JSON = ("content-type", "application/problem+json")
-JSON = ("content-type", "application/json")
-NO_STORE = ("cache-control", "no-store")
-UNKNOWN_REASONS = frozenset({"UNKNOWN_OFFER", "UNKNOWN_ADVERTISER", "UNKNOWN_PROGRAM"})
-UNPROVEN_REASONS = frozenset({"POSTBACK_TOKEN", "POSTBACK_SIGNATURE"})
-FORBIDDEN_REASONS = frozenset(
+PROBLEM_JSON: Final = ("content-type", "application/problem+json")
+JSON: Final = ("content-type", "application/json")
+NO_STORE: Final = ("cache-control", "no-store")
+UNKNOWN_REASONS: Final = frozenset({"UNKNOWN_OFFER", "UNKNOWN_ADVERTISER", "UNKNOWN_PROGRAM"})
+UNPROVEN_REASONS: Final = frozenset({"POSTBACK_TOKEN", "POSTBACK_SIGNATURE"})
+FORBIDDEN_REASONS: Final = frozenset(
     {"NOT_YOURS", "NOT_PERMITTED", "POSTBACK_ADDRESS", "POSTBACK_AUTH_MISSING", "PIXEL_NOT_ALLOWED"}
 )
-CHALLENGE = ("www-authenticate", 'Bearer realm="accredit"')
+CHALLENGE: Final = ("www-authenticate", 'Bearer realm="accredit"')
 
 
 class RequestHeaders(Protocol):
@@ -67,16 +67,21 @@ class Answer(NamedTuple):
     body: bytes = b""
 
 
-class Pending(NamedTuple):
+class Pending:
     """An answer that goes out once an event of this ``kind`` is durable.
 
     ``lost``: what is answered when it cannot be made so; it may raise what it is given.
     """
 
-    durable: asyncio.Future[None]
-    answer: Answer
-    kind: str
-    lost: Callable[[BaseException], Answer]
+    __slots__ = ("answer", "durable", "kind", "lost")
+
+    def __init__(
+        self, durable: asyncio.Future[None], answer: Answer, kind: str, lost: Callable[[BaseException], Answer]
+    ) -> None:
+        self.durable = durable
+        self.answer = answer
+        self.kind = kind
+        self.lost = lost
 
 
 Outcome = Answer | Pending | Coroutine[Any, Any, Answer]

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping, Sequence
+from typing import Final
 from urllib.parse import quote
 
 from ingest.aliases import MACROS
 
-MACRO = re.compile(r"\{([A-Za-z][A-Za-z0-9_]*)\}")
-OURS = re.compile("{(" + "|".join(sorted(MACROS, key=len, reverse=True)) + ")}")
-UNRESERVED = re.compile(r"[A-Za-z0-9_.~-]*")
-URL_SAFE = "%/:?#[]@!$&'()*+,;=~-._"
-NO_PARAMS: Mapping[str, str] = {}
+MACRO: Final = re.compile(r"\{([A-Za-z][A-Za-z0-9_]*)\}")
+OURS: Final = re.compile("{(" + "|".join(sorted(MACROS, key=len, reverse=True)) + ")}")
+UNRESERVED: Final = re.compile(r"[A-Za-z0-9_.~-]*")
+URL_SAFE: Final = "%/:?#[]@!$&'()*+,;=~-._"
+NO_PARAMS: Final[Mapping[str, str]] = {}
 
 
 class LandingUrl:

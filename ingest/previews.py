@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
+from typing import Final
 
 from ingest.http import RequestHeaders, Scope
 
-HINTS = (("sec-purpose", "prefetch"), ("purpose", "pre"), ("x-moz", "prefetch"), ("x-purpose", "preview"))
+HINTS: Final = (("sec-purpose", "prefetch"), ("purpose", "pre"), ("x-moz", "prefetch"), ("x-purpose", "preview"))
 """Header and what it contains: Chromium and Firefox now, older browsers, older Firefox, Safari's top sites."""
-PREVIEW_AGENT = re.compile(
+PREVIEW_AGENT: Final = re.compile(
     r"facebookexternalhit|facebookcatalog|facebot|meta-externalfetcher|slackbot|slack-imgproxy|twitterbot|whatsapp/"
     r"|telegrambot|discordbot|linkedinbot|skypeuripreview|microsoftpreview|bingpreview|redditbot|vkshare|bluesky cardyb"
     r"|mastodon/|iframely|embedly|snap url preview|googlemessages|google-pagerenderer|line-poker|kakaotalk-scrap"

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import structlog
 from confluent_kafka import KafkaError, KafkaException, Producer
@@ -23,15 +23,15 @@ from schemas.topics import PARTITIONER
 
 log = structlog.get_logger(__name__)
 
-LINGER_MS = 0.5
+LINGER_MS: Final = 0.5
 """Who publishes gathers; this is for what is given within one go."""
-POLL_S = 0.001
-PATIENT_AFTER = 100
-PATIENT_POLL_S = 0.02
+POLL_S: Final = 0.001
+PATIENT_AFTER: Final = 100
+PATIENT_POLL_S: Final = 0.02
 """How often reports are fetched while Kafka has been silent for so many times."""
-MESSAGE_BYTES = 16 << 20
+MESSAGE_BYTES: Final = 16 << 20
 """A dead letter may carry a whole refused body."""
-FOR_EVER = 0.0
+FOR_EVER: Final = 0.0
 Reported = Callable[[KafkaError | None, Any], None]
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from typing import Final
 from urllib.parse import unquote_plus
 
 from schemas.events import TEXT_LIMIT
 
-PARAMS_LIMIT = 100
+PARAMS_LIMIT: Final = 100
 """Parameters of one request that are looked at; the hot path must not be slowed by a thousand."""
-CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 
 
 def parse_query(text: str) -> dict[str, str]:

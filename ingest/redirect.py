@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from functools import partial
 from http import HTTPStatus
+from typing import Final
 
 import structlog
 
@@ -25,11 +26,11 @@ from schemas.errors import InvalidEvent
 
 log = structlog.get_logger(__name__)
 
-DOOR = "redirect"
-LINK_DOOR = "short_link"
-PREFIX = "/c/"
-LINK_PREFIX = "/l/"
-REFERRER_POLICY = ("referrer-policy", "strict-origin-when-cross-origin")
+DOOR: Final = "redirect"
+LINK_DOOR: Final = "short_link"
+PREFIX: Final = "/c/"
+LINK_PREFIX: Final = "/l/"
+REFERRER_POLICY: Final = ("referrer-policy", "strict-origin-when-cross-origin")
 
 
 class RedirectDoor:

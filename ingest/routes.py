@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from ingest.adjustments import adjustments_door
 from ingest.catalog_door import CatalogDoor
@@ -23,7 +23,7 @@ from ingest.trackers.snowplow import GET_PATH, POST_PATH, SnowplowDoor
 from ingest.tune import TuneDoor
 
 Handler = Callable[[Scope, Exchange], Outcome]
-PROBE = ("GET", "HEAD")
+PROBE: Final = ("GET", "HEAD")
 
 
 class Route(NamedTuple):

@@ -7,7 +7,7 @@ encoded once per link, and a visit is written from those parts and its own, with
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any, Final
 
 from ingest.catalog_index import CatalogIndex, LinkEntry, OfferEntry
 from ingest.cookies import SessionCookie
@@ -22,34 +22,38 @@ from ingest.privacy.keeper import Keeper
 from ingest.privacy.personal import OURS
 from ingest.query import clean, parse_query, split_known
 from schemas.codec import run_writer, writer_with_runs
-from schemas.compiled import write_entries, write_map
+from schemas.compiled import write_entries, write_length, write_map
 from schemas.errors import InvalidEvent
 from schemas.ids import ENTROPY_CLICK, ENTROPY_SESSION, session_key, session_text
 from schemas.sealing import SEALED
 
-ID_LIMIT = 256
-QUERIES_KEPT = 4_096
-KEPT_QUERY_LENGTH = 512
+ID_LIMIT: Final = 256
+QUERIES_KEPT: Final = 4_096
+KEPT_QUERY_LENGTH: Final = 512
 """Longer ones would let a stranger fill the memory."""
-LINKS_KEPT = 4
+LINKS_KEPT: Final = 4
 """Offers, and short links, of one query string."""
-OF_THE_VISIT = ("transaction_id", "country", "device", "os", "browser", "timestamp")
+OF_THE_VISIT: Final = ("transaction_id", "country", "device", "os", "browser", "timestamp")
 """Macros of a page that only the single visit has a value for; a parameter of that name on the link is none."""
 
-TIMES = ("occurred_at", "received_at")
-WHAT = ("type", "partner_id", "offer_id")
-WHENCE = ("invalid", "country")
-TAGS = ("source", "sub1", "sub2", "sub3", "sub4", "sub5")
-AGENT = ("device", "os", "browser")
-PERSONAL = ("promo_code", "referrer", "user_agent", "ip")
-REST = ("params", "door")
-write_what, write_tags = run_writer("click", *WHAT), run_writer("click", *TAGS)
-write_times = lru_cache(maxsize=64)(run_writer("click", *TIMES))
-write_personal, write_door = run_writer("click", *PERSONAL), run_writer("click", "door")
-write_touch = writer_with_runs("click", TIMES, WHAT, WHENCE, TAGS, AGENT, PERSONAL, REST)
-write_agent = lru_cache(maxsize=4_096)(run_writer("click", *AGENT))
-write_whence = lru_cache(maxsize=4_096)(run_writer("click", *WHENCE))
-write_flags = lru_cache(maxsize=4_096)(lambda flags: write_entries([(FLAGS, ",".join(flags))]))
+TIMES: Final = ("occurred_at", "received_at")
+WHAT: Final = ("type", "partner_id", "offer_id")
+WHENCE: Final = ("invalid", "country")
+TAGS: Final = ("source", "sub1", "sub2", "sub3", "sub4", "sub5")
+AGENT: Final = ("device", "os", "browser")
+PERSONAL: Final = ("promo_code", "referrer", "user_agent", "ip")
+REST: Final = ("params", "door")
+write_what: Final = run_writer("click", *WHAT)
+write_tags: Final = run_writer("click", *TAGS)
+write_times: Final = lru_cache(maxsize=64)(run_writer("click", *TIMES))
+write_personal: Final = run_writer("click", *PERSONAL)
+write_door: Final = run_writer("click", "door")
+NOTHING_PERSONAL: Final = write_personal((None, None, None, None))
+SEALED_NAME: Final = write_length(len(SEALED)) + SEALED.encode()
+write_touch: Final = writer_with_runs("click", TIMES, WHAT, WHENCE, TAGS, AGENT, PERSONAL, REST)
+write_agent: Final = lru_cache(maxsize=4_096)(run_writer("click", *AGENT))
+write_whence: Final = lru_cache(maxsize=4_096)(run_writer("click", *WHENCE))
+write_flags: Final = lru_cache(maxsize=4_096)(lambda flags: write_entries([(FLAGS, ",".join(flags))]))
 
 
 class Asked:
@@ -107,13 +111,16 @@ class PreparedLink:
         return self.landing if self.entry.active(now) else self.fallback
 
 
-class Taken(NamedTuple):
+class Taken:
     """A touch as its message, and the headers of its answer: the cookie, where one may be set."""
 
-    click_id: str
-    visitor: Visitor
-    message: Message
-    headers: HeaderList
+    __slots__ = ("click_id", "headers", "message", "visitor")
+
+    def __init__(self, click_id: str, visitor: Visitor, message: Message, headers: HeaderList) -> None:
+        self.click_id = click_id
+        self.visitor = visitor
+        self.message = message
+        self.headers = headers
 
 
 class Touches:
@@ -186,24 +193,29 @@ class Touches:
             key = self._births.key(now, entropy(ENTROPY_SESSION))
             sid = session_text(key)
         click_id = self._mint(key, now, offer.advertiser_id, entropy(ENTROPY_CLICK))
-        marks = edge.marks(visitor, sid, offer.id, partner_id, now, self._kind)
+        invalid, flags = edge.marks(visitor, sid, offer.id, partner_id, now, self._kind)
         entries, count = link.clear, link.count
-        if marks.flags:
-            entries, count = entries + write_flags(marks.flags), count + 1
+        if flags:
+            entries, count = entries + write_flags(flags), count + 1
         personal = visitor.address, visitor.user_agent, referrer_of(headers)
         (address, agent, referrer), sealed = self._keeper.visit(sid, personal, link.secret)
         if sealed is not None:
-            entries, count = entries + write_entries([(SEALED, sealed)]), count + 1
+            entries, count = entries + SEALED_NAME + write_length(len(sealed)) + sealed.encode(), count + 1
+        promo_code = asked.fields.get("promo_code")
+        if promo_code is None and referrer is None and agent is None and address is None:
+            clear = NOTHING_PERSONAL
+        else:
+            clear = write_personal((promo_code, referrer, agent, address))
         value = write_touch(
             (
                 click_id,
                 write_times((now, now)),
                 link.what,
-                write_whence((marks.invalid, visitor.country)),
+                write_whence((invalid, visitor.country)),
                 sid,
                 link.tags,
                 write_agent((visitor.device, visitor.os, visitor.browser)),
-                write_personal((asked.fields.get("promo_code"), referrer, agent, address)),
+                clear,
                 write_map(entries, count) + link.end,
             )
         )

@@ -8,7 +8,7 @@ Of Avro it knows what our schemas use: string, bytes, long, int, boolean, null-o
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import Any, Final
 
 Reader = Callable[[bytes, int], tuple[tuple[Any, ...], int]]
 """``(data, position)`` to field values and the position behind them. Malformed data: any exception, or a position
@@ -16,11 +16,12 @@ behind the end of the data; who calls it checks both."""
 Writer = Callable[[tuple[Any, ...]], bytes]
 """Field values to the bytes of the body."""
 
-WRITTEN = "written before"
-LENGTHS_KEPT = 4_096
-ONE_BYTE = tuple(bytes([number]) for number in range(0x80))
-LONG_LIMIT = 1 << 63
-TIMES_FROM, TIMES_TO = 1 << 34, 1 << 41
+WRITTEN: Final = "written before"
+LENGTHS_KEPT: Final = 4_096
+ONE_BYTE: Final = tuple(bytes([number]) for number in range(0x80))
+LONG_LIMIT: Final = 1 << 63
+TIMES_FROM: Final = 1 << 34
+TIMES_TO: Final = 1 << 41
 """Numbers of six bytes, among them every millisecond from July 1970 to 2039: what nearly all longs here are."""
 
 
@@ -54,8 +55,8 @@ def write_long(value: int) -> bytes:
     return bytes(out)
 
 
-LENGTHS = tuple(write_long(length) for length in range(LENGTHS_KEPT))
-THERE = tuple(b"\2" + length for length in LENGTHS)
+LENGTHS: Final = tuple(write_long(length) for length in range(LENGTHS_KEPT))
+THERE: Final = tuple(b"\2" + length for length in LENGTHS)
 """Lengths behind the byte that says that an optional value is there."""
 
 

@@ -17,20 +17,20 @@ from binascii import b2a_base64
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache, lru_cache
-from typing import Any
+from typing import Any, Final
 
 from schemas.errors import InvalidClickId
 
-CLICK_ID_LENGTH = 60
-ENTROPY_SESSION = 10
-ENTROPY_CLICK = 6
-MAC_BYTES = 12
-BODY_BYTES = 33
-UUID7_CLEARED = ~(0xF << 76 | 0x3 << 62)
-UUID7_SET = 0x7 << 76 | 0x2 << 62
+CLICK_ID_LENGTH: Final = 60
+ENTROPY_SESSION: Final = 10
+ENTROPY_CLICK: Final = 6
+MAC_BYTES: Final = 12
+BODY_BYTES: Final = 33
+UUID7_CLEARED: Final = ~(0xF << 76 | 0x3 << 62)
+UUID7_SET: Final = 0x7 << 76 | 0x2 << 62
 """Version and variant among the bits of a UUID (RFC 9562)."""
-URL_SAFE = bytes.maketrans(b"+/", b"-_")
-SHA256_BLOCK = 64
+URL_SAFE: Final = bytes.maketrans(b"+/", b"-_")
+SHA256_BLOCK: Final = 64
 
 
 def new_session_key(at: int, entropy: bytes) -> bytes:
@@ -141,7 +141,7 @@ def digest_of(person: bytes, parts: Iterable[str]) -> bytes:
     return hashlib.blake2b(joined.encode(), digest_size=16, person=person).digest()
 
 
-TOUCH = hashlib.blake2b(digest_size=16, person=b"touch")
+TOUCH: Final = hashlib.blake2b(digest_size=16, person=b"touch")
 
 
 def conversion_id(advertiser_id: str, goal: str, order_id: str | None, click_id: str | None) -> str:

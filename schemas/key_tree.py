@@ -12,13 +12,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from typing import Final
 
-DEPTH = 9
-DIGITS = "0123456789abcdef"
-NODE_BYTES = 16
-WARM_DEPTH = 4
+DEPTH: Final = 9
+DIGITS: Final = "0123456789abcdef"
+NODE_BYTES: Final = 16
+WARM_DEPTH: Final = 4
 """Nodes of this depth, 65,536 at most, are kept once they were reached: four steps less for most keys."""
-STEPS = {digit: digit.encode() for digit in DIGITS}
+STEPS: Final = {digit: digit.encode() for digit in DIGITS}
 
 
 class KeyTree:

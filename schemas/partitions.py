@@ -18,7 +18,7 @@ INVERSE: Final = 0xE59B19BD
 """What undoes a multiplication by ``FACTOR``, modulo 2 to the 32nd."""
 KEY_BYTES: Final = 16
 START: Final = (0x9747B28C ^ KEY_BYTES) * FACTOR & MASK
-WORDS = Struct("<4I")
+WORDS: Final = Struct("<4I")
 
 
 def scrambled(word: i64) -> i64:

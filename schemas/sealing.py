@@ -12,7 +12,7 @@ from base64 import urlsafe_b64decode
 from binascii import b2a_base64
 from collections.abc import Mapping
 from hashlib import blake2s
-from typing import Any
+from typing import Any, Final
 
 import orjson
 from cryptography.exceptions import InvalidTag
@@ -21,13 +21,14 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from schemas.ids import URL_SAFE
 from schemas.key_tree import DEPTH, KeyTree
 
-SEALED = "accredit_sealed"
+SEALED: Final = "accredit_sealed"
 """The name in a record's ``params`` under which its sealed fields stand."""
-VERSION = "1"
-NONCE_BYTES = 12
-KEYS_KEPT = 256
+VERSION: Final = "1"
+NONCE_BYTES: Final = 12
+KEYS_KEPT: Final = 256
 """Enough to derive the key of one request once; more would be ciphers that are cold when they are used again."""
-PSEUDONYM_BYTES, CHECK_BYTES = 24, 8
+PSEUDONYM_BYTES: Final = 24
+CHECK_BYTES: Final = 8
 
 
 class Sealer:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from ingest.edge.agents import Agent, Agents
 from ingest.edge.config import EdgeConfig
@@ -21,12 +21,12 @@ from ingest.privacy.key_file import FILE, LiveSealer
 from ingest.query import clean
 from schemas.times import DAY
 
-FLAGS = "accredit_flags"
+FLAGS: Final = "accredit_flags"
 """The name in a record's ``params`` under which its flags stand, with commas."""
-PLACES_KEPT = 65_536
-LOOK_EVERY_MS = 1_000
-NO_AGENT = Agent("other", None, None, None)
-PRIVATE = Networks(
+PLACES_KEPT: Final = 65_536
+LOOK_EVERY_MS: Final = 1_000
+NO_AGENT: Final = Agent("other", None, None, None)
+PRIVATE: Final = Networks(
     [
         "10.0.0.0/8",
         "127.0.0.0/8",
@@ -41,7 +41,7 @@ PRIVATE = Networks(
 """Here a proxy or a test sits in front of everyone: counting its touches would say nothing."""
 
 
-class Visitor(NamedTuple):
+class Visitor:
     """What a record may say of a visitor. ``address`` is what may be kept of it, None for nothing.
 
     ``invalid``: why the touch does not count. ``may_identify``: whether the visitor's choice (GPC, DNT, TCF, GPP, as
@@ -50,23 +50,42 @@ class Visitor(NamedTuple):
     ``flags``: what is odd and yet counts. ``source`` stands for the whole address within this process, 0 for none.
     """
 
-    address: str | None
-    country: str | None
-    device: str | None
-    os: str | None
-    browser: str | None
-    user_agent: str | None
-    invalid: str | None
-    may_identify: bool = True
-    flags: tuple[str, ...] = ()
-    source: int = 0
+    __slots__ = (
+        "address",
+        "browser",
+        "country",
+        "device",
+        "flags",
+        "invalid",
+        "may_identify",
+        "os",
+        "source",
+        "user_agent",
+    )
 
-
-class Marks(NamedTuple):
-    """What is said of one touch: why it does not count, if so, and what is odd about it."""
-
-    invalid: str | None
-    flags: tuple[str, ...]
+    def __init__(
+        self,
+        address: str | None,
+        country: str | None,
+        device: str | None,
+        os: str | None,
+        browser: str | None,
+        user_agent: str | None,
+        invalid: str | None,
+        may_identify: bool = True,
+        flags: tuple[str, ...] = (),
+        source: int = 0,
+    ) -> None:
+        self.address = address
+        self.country = country
+        self.device = device
+        self.os = os
+        self.browser = browser
+        self.user_agent = user_agent
+        self.invalid = invalid
+        self.may_identify = may_identify
+        self.flags = flags
+        self.source = source
 
 
 class Place(NamedTuple):
@@ -141,8 +160,9 @@ class Edge:
 
     def marks(
         self, visitor: Visitor, session_id: str, offer_id: str, partner_id: str, now: int, kind: str = "click"
-    ) -> Marks:
-        """The visitor's own marks and those of repetition: double clicks, floods. Once per touch: it counts.
+    ) -> tuple[str | None, tuple[str, ...]]:
+        """Why a touch does not count, if so, and its flags: the visitor's own and those of repetition, double clicks
+        and floods. Once per touch: it counts.
 
         A double click is flagged and stays valid: one conversion has one credit however often was clicked (RULES R06).
         """
@@ -156,7 +176,7 @@ class Edge:
             flags = (*flags, "flood")
             if level > 1 and invalid is None:
                 invalid = "flood"
-        return Marks(invalid, flags)
+        return invalid, flags
 
     def may_join(self, session_id: str) -> bool:
         """Whether a session from a cookie may be used: False when it was erased; then mint a new one."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from ingest.http import RequestHeaders
 from ingest.privacy.bits import Malformed
@@ -12,13 +12,13 @@ from ingest.privacy.config import ACTIONS, Action, PrivacyConfig, SignalPolicy
 from ingest.privacy.gpp import read_gpp
 from ingest.privacy.tcf import Consent, read_tc_string
 
-EEA = frozenset(
+EEA: Final = frozenset(
     "AT BE BG CY CZ DE DK EE ES FI FR GR HR HU IE IS IT LI LT LU LV MT NL NO PL PT RO SE SI SK".split()  # noqa: SIM905
 )
-STRINGS_KEPT = 4_096
+STRINGS_KEPT: Final = 4_096
 
 
-SIGNALS = ("gdpr", "gdpr_consent", "gpp", "gpp_sid")
+SIGNALS: Final = ("gdpr", "gdpr_consent", "gpp", "gpp_sid")
 """Parameters that carry a visitor's choice."""
 
 

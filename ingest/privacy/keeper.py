@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from ingest.edge.anomalies import REVIEW, anomalies
 from ingest.privacy.addresses import Addresses
@@ -17,9 +17,9 @@ from schemas.sealing import SEALED, Sealer
 if TYPE_CHECKING:
     from ingest.catalog_index import CatalogIndex
 
-PERSONAL_FROM = Click._fields.index("referrer")
+PERSONAL_FROM: Final = Click._fields.index("referrer")
 """Here referrer, user agent and address stand, side by side."""
-NOTHING = (None, None, None)
+NOTHING: Final = (None, None, None)
 
 
 class Keeper:

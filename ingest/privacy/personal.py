@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from typing import Final
 from urllib.parse import unquote_plus
 
 from schemas.customer import without_emails
 
-OURS = "accredit_"
+OURS: Final = "accredit_"
 """Names in ``params`` that begin so are ours; a sender's are dropped."""
 
 

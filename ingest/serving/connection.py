@@ -10,7 +10,7 @@ import asyncio
 from collections import deque
 from email.utils import formatdate
 from http import HTTPStatus
-from typing import Protocol, cast
+from typing import Final, Protocol, cast
 
 import structlog
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
@@ -21,28 +21,28 @@ from ingest.serving.request import Headers, Request
 
 log = structlog.get_logger(__name__)
 
-HEAD_BYTES = 64 * 1024
-HEADERS_LIMIT = 128
-PIPELINED = 16
+HEAD_BYTES: Final = 64 * 1024
+HEADERS_LIMIT: Final = 128
+PIPELINED: Final = 16
 """Requests that may wait on one connection before it is not read any more."""
-HEAD_TIMEOUT_S = 10.0
-IDLE_S = 75.0
+HEAD_TIMEOUT_S: Final = 10.0
+IDLE_S: Final = 75.0
 """How long a connection may stay open without a request, or an answer may lie unread."""
-LINGER_S = 2.0
+LINGER_S: Final = 2.0
 """How long what still comes is read and thrown away, so that a sender gets to see why it was refused."""
-NEVER = float("inf")
-STATUS_LINES = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n" for status in HTTPStatus}
-NO_LENGTH = frozenset({HTTPStatus.NO_CONTENT.value, HTTPStatus.NOT_MODIFIED.value})
-CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
-USUAL_HEADERS = (
+NEVER: Final = float("inf")
+STATUS_LINES: Final = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n" for status in HTTPStatus}
+NO_LENGTH: Final = frozenset({HTTPStatus.NO_CONTENT.value, HTTPStatus.NOT_MODIFIED.value})
+CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
+USUAL_HEADERS: Final = (
     "Host User-Agent Accept Accept-Language Accept-Encoding Referer Cookie Connection Content-Type Content-Length DNT "
     "Sec-GPC Sec-Fetch-Site Sec-Fetch-Mode Sec-Fetch-Dest Sec-Fetch-User Sec-CH-UA Sec-CH-UA-Mobile "
     "Sec-CH-UA-Platform Upgrade-Insecure-Requests Cache-Control Priority X-Forwarded-For X-Forwarded-Proto "
     "X-Forwarded-Host Authorization traceparent"
 )
-NAMES = {spelt.encode(): name.lower() for name in USUAL_HEADERS.split() for spelt in (name, name.lower())}
+NAMES: Final = {spelt.encode(): name.lower() for name in USUAL_HEADERS.split() for spelt in (name, name.lower())}
 """As browsers spell them, and as we look for them."""
-METHODS = {name.encode(): name for name in ("GET", "HEAD", "POST", "PUT", "OPTIONS")}
+METHODS: Final = {name.encode(): name for name in ("GET", "HEAD", "POST", "PUT", "OPTIONS")}
 
 
 class Server(Protocol):

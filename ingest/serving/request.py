@@ -6,7 +6,7 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator
 from http import HTTPStatus
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote
 
 from httptools import parse_url
@@ -17,7 +17,7 @@ from ingest.http import HeaderList
 if TYPE_CHECKING:
     from ingest.serving.connection import Connection
 
-BODY_WAITING = 256 * 1024
+BODY_WAITING: Final = 256 * 1024
 """Bytes of a body that nobody has taken yet, after which the sender is not read any more."""
 
 

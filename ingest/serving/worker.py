@@ -5,16 +5,16 @@ from __future__ import annotations
 import asyncio
 import signal
 import socket
-from typing import Protocol
+from typing import Final, Protocol
 
 import uvloop
 
 from ingest.serving.connection import Connection, date_line
 from ingest.serving.request import Request
 
-BACKLOG = 2_048
-CONNECTIONS = 16_384
-TICK_S = 1.0
+BACKLOG: Final = 2_048
+CONNECTIONS: Final = 16_384
+TICK_S: Final = 1.0
 
 
 class Application(Protocol):

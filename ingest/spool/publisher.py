@@ -17,7 +17,7 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Coroutine, Iterator, Sequence
-from typing import Any
+from typing import Any, Final
 
 import structlog
 
@@ -36,28 +36,28 @@ from schemas.topics import CLICKS
 
 log = structlog.get_logger(__name__)
 
-HANDOVER = 5_000
+HANDOVER: Final = 5_000
 """Messages left in the spool with which handing over begins."""
-BULK_QUEUE = 16_384
+BULK_QUEUE: Final = 16_384
 """Messages that may wait for Kafka before bulk requests wait for room: visitors shall not queue behind them."""
-YIELD_EVERY = 500
+YIELD_EVERY: Final = 500
 """Messages of one bulk request after which others get their turn."""
-ROUND = 64
+ROUND: Final = 64
 """Messages of a round that is sent at once."""
-LINGER_S = 0.0005
+LINGER_S: Final = 0.0005
 """How long a visit waits for company where there is little to expect."""
-LINGER_MORE = 1e-6
+LINGER_MORE: Final = 1e-6
 """Seconds it waits longer for each visit a second, so that a round has the more messages the more there are."""
-ALONE_BYTES = 64 * 1024
+ALONE_BYTES: Final = 64 * 1024
 """A message of more is no visit; it is sent alone, so that only its own sender hears that Kafka will not have it."""
-CHUNK_BYTES = 1 << 20
-WAIT_S = 0.005
-AGAIN_S = 1.0
-AWAY_S = 0.05
+CHUNK_BYTES: Final = 1 << 20
+WAIT_S: Final = 0.005
+AGAIN_S: Final = 1.0
+AWAY_S: Final = 0.05
 """How long an event may wait for a broker that was lost: an idle connection comes back faster."""
-ADOPT_EVERY_S = 5.0
-COUNT_EVERY_S = 1.0
-KAFKA_TIMEOUT_S = 2.0
+ADOPT_EVERY_S: Final = 5.0
+COUNT_EVERY_S: Final = 1.0
+KAFKA_TIMEOUT_S: Final = 2.0
 
 
 class SpoolingPublisher:
@@ -183,7 +183,7 @@ class SpoolingPublisher:
 
     def _receipt(self, messages: Sequence[Message]) -> Receipt:
         loop = self._loop
-        return Receipt(messages, Shared(loop=loop), loop.time(), self._tally)
+        return Receipt(messages, Shared(loop), loop.time(), self._tally)
 
     async def _produce_all(self, receipt: Receipt) -> bool:
         """Give all of it to Kafka, waiting for room. False when the spool must take it, whole."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 from confluent_kafka import KafkaError
 
@@ -14,7 +14,7 @@ from ingest.errors import NotAcknowledged
 from ingest.publisher import Reported, Tally, text_of
 from ingest.spool.spool import Entry
 
-REFUSED_FOR_GOOD = frozenset(
+REFUSED_FOR_GOOD: Final = frozenset(
     {KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.INVALID_MSG_SIZE, KafkaError.INVALID_MSG, KafkaError.INVALID_RECORD}
 )
 """What trying again does not mend."""
