@@ -25,7 +25,7 @@ SEALED: Final = "accredit_sealed"
 """The name in a record's ``params`` under which its sealed fields stand."""
 VERSION: Final = "1"
 NONCE_BYTES: Final = 12
-KEYS_KEPT: Final = 256
+KEYS_KEPT: Final = 16
 """Enough to derive the key of one request once; more would be ciphers that are cold when they are used again."""
 PSEUDONYM_BYTES: Final = 24
 CHECK_BYTES: Final = 8
