@@ -81,18 +81,19 @@ def ingest(data: Path | None, host: str, port: int, workers: int, config: Path |
         edge_of(read.edge, read.privacy, folder)  # the files that it names are seen to be good before anything serves
     except ConfigInvalid as error:
         raise ConsoleError(str(error)) from None
-    serve(
-        IngestSettings(
-            kafka=installation.broker(),
-            host=host,
-            port=port,
-            data_dir=folder,
-            keys=load_keys(folder),
-            workers=workers,
-            config=read,
-        ),
-        prepare=partial(configure_logging, settings),
+    ingest_settings = IngestSettings(
+        kafka=installation.broker(),
+        host=host,
+        port=port,
+        data_dir=folder,
+        keys=load_keys(folder),
+        workers=workers,
+        config=read,
     )
+    try:
+        serve(ingest_settings, prepare=partial(configure_logging, settings))
+    except OSError as error:
+        raise ConsoleError(f"cannot listen on {host}:{port}: {error.strerror or error}") from None
 
 
 @click.command()

@@ -6,12 +6,15 @@ import json
 import os
 import signal
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 from aiokafka.partitioner import murmur2
 
@@ -245,3 +248,43 @@ def test_catalog_log_without_a_broker_is_said_in_time() -> None:
     with pytest.raises(KafkaUnreachable, match="is Kafka up"):
         read_catalog_log("127.0.0.1:1", timeout_s=1)
     assert time.monotonic() - started < 10
+
+
+def test_a_worker_that_dies_is_replaced(broker: Kafka, folder: Path) -> None:
+    process = IngestProcess(broker.bootstrap, folder / "replaced.log", workers=2)
+    try:
+        until(process.answers, "start")
+        before = {child.pid for child in psutil.Process(process.process.pid).children()}
+        assert len(before) == 2
+        os.kill(min(before), signal.SIGKILL)
+
+        def replaced() -> bool:
+            now = {child.pid for child in psutil.Process(process.process.pid).children()}
+            return len(now) == 2 and now != before and all(process.answers() for _ in range(8))
+
+        until(replaced, "another worker")
+        assert "worker_died" in (folder / "replaced.log").read_text()
+    finally:
+        assert process.stop() < 10
+
+
+KEEPS_DYING = "import sys; from ingest.serving.processes import serve_with; serve_with(sys.exit, '127.0.0.1', 0, 1, 1)"
+
+
+def test_workers_that_keep_dying_end_the_process() -> None:
+    done = subprocess.run([sys.executable, "-c", KEEPS_DYING], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1
+    assert "workers_keep_dying" in done.stdout + done.stderr
+
+
+def test_a_port_that_is_taken_is_said(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        command = [sys.executable, "-m", "console", "ingest", "--data", str(tmp_path), "--port", str(port)]
+        environment = {**os.environ, "ACCREDIT_KAFKA": "127.0.0.1:1"}
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, env=environment)
+    assert done.returncode == 1
+    assert f"cannot listen on 127.0.0.1:{port}: Address already in use" in done.stderr
+    assert "Traceback" not in done.stderr
