@@ -62,7 +62,7 @@ class Figures(NamedTuple):
 
 
 class IngestInjector(Injector):
-    """Knows the worker process behind ingest, too: granian starts that again by itself."""
+    """Knows the worker process behind ingest, too: ingest starts another by itself."""
 
     def _signal(self, name: str, number: signal.Signals) -> int | None:
         if name != INGEST_WORKER:

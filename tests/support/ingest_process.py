@@ -85,7 +85,7 @@ class IngestProcess:
         with log_path.open("ab") as log:
             self.process = subprocess.Popen(
                 [
-                    *(sys.executable, "-m", __name__, kafka, str(self.port)),
+                    *(sys.executable, "-P", "-m", __name__, kafka, str(self.port)),
                     *(str(log_path.with_suffix("")), str(workers), str(ack_timeout_s)),
                 ],
                 stdout=log,
