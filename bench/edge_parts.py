@@ -19,7 +19,7 @@ ROUNDS, CALLS = 7, 10_000
 
 
 class Headers(dict[str, str]):
-    """Found as fast as RSGI's."""
+    """Found as fast as a connection's."""
 
     def get_all(self, key: str, /) -> list[str]:
         return [self[key]] if key in self else []

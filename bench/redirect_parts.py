@@ -35,7 +35,7 @@ PATH = "/c/lamps"
 
 
 class Headers:
-    """Headers as RSGI has them."""
+    """Headers as a connection has them."""
 
     def __init__(self) -> None:
         pairs = (line.split(": ", 1) for line in HEADERS)

@@ -59,7 +59,7 @@ class Trial(NamedTuple):
 
 @dataclass
 class Headers:
-    """As RSGI has them."""
+    """As a connection has them."""
 
     values: dict[str, str]
 
@@ -72,7 +72,7 @@ class Headers:
 
 @dataclass
 class Request:
-    """A visitor's request, as RSGI has it."""
+    """A visitor's request, as a connection has it."""
 
     path: str
     query_string: str

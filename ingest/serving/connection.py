@@ -33,6 +33,7 @@ LINGER_S: Final = 2.0
 NEVER: Final = float("inf")
 STATUS_LINES: Final = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n" for status in HTTPStatus}
 NO_LENGTH: Final = frozenset({HTTPStatus.NO_CONTENT.value, HTTPStatus.NOT_MODIFIED.value})
+OURS: Final = "this is our mistake, not yours; it is in our log"
 CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 USUAL_HEADERS: Final = (
     "Host User-Agent Accept Accept-Language Accept-Encoding Referer Cookie Connection Content-Type Content-Length DNT "
@@ -230,12 +231,14 @@ class Connection(asyncio.Protocol):
         transport = self._transport
         if transport is None or transport.is_closing():
             return
+        lines = header_lines(headers)
+        if lines is None:
+            log.error("line_break_in_a_header", path=request.path[:200], headers=repr(headers)[:1_000])
+            status, headers, body = problem(Refusal(HTTPStatus.INTERNAL_SERVER_ERROR, "INTERNAL_ERROR", OURS))
+            lines = header_lines(headers) or ""
         goes_on = request.keep_alive and request.complete and not self._server.stopping
         end = "\r\n" if goes_on else "connection: close\r\n\r\n"
         length = f"content-length: {len(body)}\r\n" if body or has_length(request, status) else ""
-        lines = "".join([f"{name}: {value}\r\n" for name, value in headers])
-        if lines.count("\n") != len(headers):
-            raise ValueError(f"a line break in one of {headers!r}")
         head = f"{STATUS_LINES[status]}{lines}{length}{self._server.date}{end}".encode("latin-1", "replace")
         transport.write(head + body if body and request.method != "HEAD" else head)
         if goes_on:
@@ -303,9 +306,8 @@ class Connection(asyncio.Protocol):
         if self._transport is None or self._closing:
             return
         status, headers, body = problem(refusal)
-        lines = "".join([f"{name}: {value}\r\n" for name, value in headers])
         end = f"content-length: {len(body)}\r\n{self._server.date}connection: close\r\n\r\n"
-        self._transport.write(f"{STATUS_LINES[status]}{lines}{end}".encode() + body)
+        self._transport.write(f"{STATUS_LINES[status]}{header_lines(headers)}{end}".encode() + body)
         self._hang_up(at_once=False)
 
     def _hang_up_after_last(self) -> None:
@@ -333,6 +335,12 @@ class Connection(asyncio.Protocol):
             transport.write_eof()
 
 
+def header_lines(headers: HeaderList) -> str | None:
+    """As they go out; None when one has a line break in it, which would be another header, or an answer of its own."""
+    lines = "".join([f"{name}: {value}\r\n" for name, value in headers])
+    return lines if lines.count("\n") == len(headers) else None
+
+
 def has_length(request: Request, status: int) -> bool:
     """Whether an answer without a body says so; to HEAD it would say something else than to GET."""
     return request.method != "HEAD" and status not in NO_LENGTH
@@ -345,7 +353,7 @@ def refusal_of(error: HttpParserError) -> Refusal:
         return cause
     if cause is not None:
         log.error("request_failed", exc_info=cause)
-        return Refusal(HTTPStatus.INTERNAL_SERVER_ERROR, "INTERNAL_ERROR", "this is our mistake; it is in our log")
+        return Refusal(HTTPStatus.INTERNAL_SERVER_ERROR, "INTERNAL_ERROR", OURS)
     return Refusal(HTTPStatus.BAD_REQUEST, "MALFORMED_REQUEST", f"this is no HTTP/1.1: {error}")
 
 

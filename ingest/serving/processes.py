@@ -128,7 +128,9 @@ class Workers:
         self._start(place)
 
     def _stop(self) -> None:
-        """SIGTERM for all, SIGKILL for those that do not heed it."""
+        """SIGTERM for all, SIGKILL for those that do not heed it. Nobody is let in meanwhile to wait in vain."""
+        for each in self._sockets:
+            each.close()
         processes = [process for process, _, _ in self._running.values()]
         for process in processes:
             process.terminate()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import resource
 import signal
 import socket
 from typing import Final, Protocol
@@ -32,8 +33,17 @@ class Application(Protocol):
 
 def run(application: Application, listening: socket.socket, stop_timeout_s: float) -> None:
     """Serve until SIGTERM or SIGINT; then requests in flight are finished, for ``stop_timeout_s`` at most."""
+    allow_connections()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(Worker(application).run(listening, stop_timeout_s))
+
+
+def allow_connections() -> None:
+    """As many open files as connections are taken, where the system lets us; the usual 1,024 are few."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = 2 * CONNECTIONS if hard == resource.RLIM_INFINITY else min(hard, 2 * CONNECTIONS)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 class Worker:
