@@ -57,6 +57,6 @@ class Clicks:
 def ctrl_c_stops_everything_in_order(running: Running) -> None:
     assert running.process is not None
     running.process.send_signal(signal.SIGINT)
-    assert running.process.wait(40) == 0
+    assert running.process.wait(120) == 0
     stopped = [json.loads(line)["name"] for line in running.log.read_text().splitlines() if "process_stopped" in line]
     assert stopped == ["ingest", "worker", "settlement", "sink", "console", "clickhouse", "kafka"]

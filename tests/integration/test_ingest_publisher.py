@@ -136,7 +136,7 @@ def test_frozen_broker(broker: Kafka, tmp_path: Path) -> None:
                 began = time.monotonic()
                 for number in range(1, 200):
                     await publisher.publish(click(number))
-                assert time.monotonic() - began < 10
+                assert time.monotonic() - began < 25
                 await publisher.publish_all([click(number) for number in range(200, 3_000)])
                 assert publisher.spooling is not None
                 assert spooled(tmp_path) > 0

@@ -36,7 +36,7 @@ def test_starts_without_kafka_and_keeps_what_it_answered(tmp_path: Path) -> None
     assert "kafka" in said.json["notes"][0]
     until(lambda: metric(process, "accredit_ingest_spool_events") == 1, "the metric")
     os.kill(process.process.pid, signal.SIGKILL)
-    process.process.wait(5)
+    process.process.wait(60)
 
     again = IngestProcess(NOWHERE, tmp_path / "ingest.log")
     try:

@@ -16,7 +16,7 @@ from schemas.times import DAY, parse_time
 from schemas.topics import CLICKS
 from tests.support.clickhouse_server import ClickHouseServer
 from tests.support.sink_process import SinkProcess
-from tests.support.worker_process import Log, WorkerProcess, until
+from tests.support.worker_process import PATIENCE_S, Log, WorkerProcess, until
 
 pytestmark = pytest.mark.integration
 
@@ -112,7 +112,7 @@ def test_without_an_answer_from_clickhouse_it_stops_and_says_where_it_asked(
     worker.start()
     try:
         assert worker.process is not None
-        assert worker.process.wait(60) == 1
+        assert worker.process.wait(PATIENCE_S) == 1
         assert "STOPPED HistoryGone" in worker.log.read_text()
         assert server.url in worker.log.read_text()
     finally:

@@ -16,7 +16,7 @@ from schemas.ids import session_key
 from schemas.records import Click, Conversion
 from schemas.times import parse_time
 from schemas.topics import CLICKS, CONVERSIONS
-from tests.support.worker_process import Log, WorkerProcess, until
+from tests.support.worker_process import PATIENCE_S, Log, WorkerProcess, until
 
 pytestmark = pytest.mark.integration
 
@@ -149,7 +149,7 @@ def test_a_missing_topic_is_named(tmp_path: Path) -> None:
     worker = WorkerProcess(broker.bootstrap, tmp_path, "w")
     worker.start()
     assert worker.process is not None
-    assert worker.process.wait(60) == 1
+    assert worker.process.wait(PATIENCE_S) == 1
     assert "STOPPED TopicsUnfit" in worker.log.read_text()
     assert "has no topic credits" in worker.log.read_text()
     broker.stop()

@@ -12,7 +12,7 @@ import pytest
 from bench.workload import catalog_text, events
 from deploy.local.kafka import Kafka
 from schemas.records import Click, Conversion
-from tests.support.worker_process import Log, WorkerProcess, until
+from tests.support.worker_process import PATIENCE_S, Log, WorkerProcess, until
 
 pytestmark = pytest.mark.integration
 
@@ -92,7 +92,7 @@ def test_a_full_disk_stops_it_by_name_and_with_room_it_goes_on(log: Log, tmp_pat
         fill(ballast)
         log.send(records[2_000:])
         assert worker.process is not None
-        assert worker.process.wait(60) == 1
+        assert worker.process.wait(PATIENCE_S) == 1
         said = worker.log.read_text()
         assert "STOPPED StoreFull: no space left for the store" in said
         assert str(worker.state) in said.rpartition("STOPPED")[2]

@@ -17,7 +17,7 @@ from clickhouse_connect.driver.client import Client
 from deploy.local.clickhouse import server_argv
 from deploy.local.ports import free_port
 
-UP_S = 60.0
+UP_S = 180.0
 
 
 class ClickHouseServer:

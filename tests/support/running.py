@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import IO, Any
 
 ACCREDIT = [sys.executable, "-P", "-m", "console"]
-UP_S = 180.0
+UP_S = 300.0
 COMMAND_S = 600.0
 
 
@@ -58,13 +58,13 @@ class Running:
         """SIGTERM; the exit code."""
         assert self.process is not None
         self.process.terminate()
-        return self.process.wait(60)
+        return self.process.wait(UP_S)
 
     def kill(self) -> None:
         """SIGKILL to `up` itself."""
         assert self.process is not None
         self.process.kill()
-        self.process.wait(60)
+        self.process.wait(UP_S)
 
     def addresses(self) -> dict[str, Any]:
         """What is in accredit.json."""

@@ -27,7 +27,7 @@ from sinks.clickhouse import FlushPolicy, SinkSettings, run
 told = json.loads(sys.argv[1])
 run(SinkSettings(**{**told, "flush": FlushPolicy(**told["flush"])}))
 """
-WITHIN_S = 60.0
+WITHIN_S = 180.0
 
 
 class SinkProcess:

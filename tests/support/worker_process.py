@@ -26,7 +26,7 @@ from schemas.records import CatalogVersion, Click, Conversion, Credit, DeadLette
 from schemas.topics import CATALOG, CLICKS, CONVERSIONS, CREDITS, DEAD_LETTERS, PARTITIONER, TOPICS
 
 GROUP = "accredit-attribution"
-PATIENCE_S = 90.0
+PATIENCE_S = 240.0
 START = """
 import json, sys
 from pathlib import Path
@@ -103,13 +103,13 @@ class WorkerProcess:
         """SIGTERM; the exit code."""
         assert self.process is not None
         self.process.terminate()
-        return self.process.wait(30)
+        return self.process.wait(PATIENCE_S)
 
     def kill(self) -> None:
         """SIGKILL; nothing if it does not run."""
         if self.process is not None and self.process.poll() is None:
             os.kill(self.process.pid, signal.SIGKILL)
-            self.process.wait(30)
+            self.process.wait(PATIENCE_S)
 
 
 class Log:
