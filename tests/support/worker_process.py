@@ -24,6 +24,7 @@ from schemas.codec import decode, encode
 from schemas.ids import session_key, session_text
 from schemas.records import CatalogVersion, Click, Conversion, Credit, DeadLetter, Record
 from schemas.topics import CATALOG, CLICKS, CONVERSIONS, CREDITS, DEAD_LETTERS, PARTITIONER, TOPICS
+from tests.support.ingest_process import ends_of
 
 GROUP = "accredit-attribution"
 PATIENCE_S = 240.0
@@ -166,7 +167,7 @@ class Log:
     def records_of(self, topic: str, number: int) -> list[tuple[bytes, bytes]]:
         """Key and value of everything in one partition."""
         consumer = Consumer({"bootstrap.servers": self.kafka, "group.id": "reader", "enable.auto.commit": False})
-        end = consumer.get_watermark_offsets(TopicPartition(topic, number))[1]
+        _, end = ends_of(consumer, TopicPartition(topic, number))
         consumer.assign([TopicPartition(topic, number, 0)])
         found: list[tuple[bytes, bytes]] = []
         while len(found) < end:
@@ -240,8 +241,7 @@ class Log:
         consumer = Consumer({"bootstrap.servers": self.kafka, "group.id": "reader"})
         committed = self.committed()
         done = bool(committed) and all(
-            max(offset, 0) == consumer.get_watermark_offsets(TopicPartition(*place))[1]
-            for place, offset in committed.items()
+            max(offset, 0) == ends_of(consumer, TopicPartition(*place))[1] for place, offset in committed.items()
         )
         consumer.close()
         return done
