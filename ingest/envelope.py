@@ -60,7 +60,8 @@ def headers_of(ce_id: str, ce_type: bytes, at: int, traceparent: str | None) -> 
 
 def click_message(click_id: str, key: bytes, value: bytes, at: int, traceparent: str | None) -> Message:
     """The message of a touch that is written already; ``key``: the 16 bytes of its session."""
-    return Message(CLICKS, key, value, at, headers_of(click_id, CLICK_TYPE, at, traceparent))
+    # A named tuple's own ``__new__`` is Python: this is half its price, for every visit.
+    return tuple.__new__(Message, (CLICKS, key, value, at, headers_of(click_id, CLICK_TYPE, at, traceparent)))
 
 
 def event_message(event: Event, traceparent: str | None = None) -> Message:

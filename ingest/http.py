@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from http import HTTPStatus
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Any, Final, Protocol
 
 import orjson
 
@@ -59,12 +59,15 @@ class Exchange(Protocol):
     def respond(self, status: int, headers: HeaderList, body: bytes = b"") -> None: ...
 
 
-class Answer(NamedTuple):
+class Answer:
     """What a door answers."""
 
-    status: int
-    headers: HeaderList
-    body: bytes = b""
+    __slots__ = ("body", "headers", "status")
+
+    def __init__(self, status: int, headers: HeaderList, body: bytes = b"") -> None:
+        self.status = status
+        self.headers = headers
+        self.body = body
 
 
 class Pending:

@@ -47,8 +47,9 @@ class PixelDoor:
         except Refusal as refusal:
             refusal.headers = (*refusal.headers, *allowed)
             raise
-        status, headers, body = json_answer(HTTPStatus.OK, taken.public)
-        return Answer(status, [*headers, *allowed], body)
+        answer = json_answer(HTTPStatus.OK, taken.public)
+        answer.headers.extend(allowed)
+        return answer
 
     async def image(self, scope: Scope, exchange: Exchange) -> Answer:
         """``/px.gif``. What was refused is no image, so that the page's ``onerror`` sees it."""

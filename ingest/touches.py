@@ -21,8 +21,8 @@ from ingest.privacy.consent import consent_of
 from ingest.privacy.keeper import Keeper
 from ingest.privacy.personal import OURS
 from ingest.query import clean, parse_query, split_known
-from schemas.codec import run_writer, writer_with_runs
-from schemas.compiled import write_entries, write_length, write_map
+from schemas.codec import frame_before, run_writer
+from schemas.compiled import write_entries, write_map, write_text
 from schemas.errors import InvalidEvent
 from schemas.ids import ENTROPY_CLICK, ENTROPY_SESSION, session_key, session_text
 from schemas.sealing import SEALED
@@ -49,8 +49,8 @@ write_times: Final = lru_cache(maxsize=64)(run_writer("click", *TIMES))
 write_personal: Final = run_writer("click", *PERSONAL)
 write_door: Final = run_writer("click", "door")
 NOTHING_PERSONAL: Final = write_personal((None, None, None, None))
-SEALED_NAME: Final = write_length(len(SEALED)) + SEALED.encode()
-write_touch: Final = writer_with_runs("click", TIMES, WHAT, WHENCE, TAGS, AGENT, PERSONAL, REST)
+SEALED_NAME: Final = write_text(SEALED)
+FRAME: Final = frame_before("click", ("click_id",), TIMES, WHAT, WHENCE, ("session_id",), TAGS, AGENT, PERSONAL, REST)
 write_agent: Final = lru_cache(maxsize=4_096)(run_writer("click", *AGENT))
 write_whence: Final = lru_cache(maxsize=4_096)(run_writer("click", *WHENCE))
 write_flags: Final = lru_cache(maxsize=4_096)(lambda flags: write_entries([(FLAGS, ",".join(flags))]))
@@ -200,23 +200,25 @@ class Touches:
         personal = visitor.address, visitor.user_agent, referrer_of(headers)
         (address, agent, referrer), sealed = self._keeper.visit(sid, personal, link.secret)
         if sealed is not None:
-            entries, count = entries + SEALED_NAME + write_length(len(sealed)) + sealed.encode(), count + 1
+            entries, count = entries + SEALED_NAME + write_text(sealed), count + 1
         promo_code = asked.fields.get("promo_code")
         if promo_code is None and referrer is None and agent is None and address is None:
             clear = NOTHING_PERSONAL
         else:
             clear = write_personal((promo_code, referrer, agent, address))
-        value = write_touch(
+        value = b"".join(
             (
-                click_id,
+                FRAME,
+                write_text(click_id),
                 write_times((now, now)),
                 link.what,
                 write_whence((invalid, visitor.country)),
-                sid,
+                write_text(sid),
                 link.tags,
                 write_agent((visitor.device, visitor.os, visitor.browser)),
                 clear,
-                write_map(entries, count) + link.end,
+                write_map(entries, count),
+                link.end,
             )
         )
         message = click_message(click_id, key, checked_size(value), now, headers.get("traceparent"))

@@ -114,7 +114,7 @@ def writer(name: str) -> Writer:
 
 @cache
 def run_writer(name: str, *fields: str) -> Writer:
-    """The writer of some neighbouring fields alone, without frame: what ``writer_with_runs`` takes in their place."""
+    """The writer of some neighbouring fields alone, without frame: a part of a record that is joined from such."""
     schema = current_schema(name).plain
     found = [field for field in schema["fields"] if field["name"] in fields]
     if tuple(field["name"] for field in found) != fields:
@@ -122,11 +122,14 @@ def run_writer(name: str, *fields: str) -> Writer:
     return compile_writer({"fields": found})
 
 
-@cache
-def writer_with_runs(name: str, *runs: tuple[str, ...]) -> Writer:
-    """As ``writer``; each run of neighbouring fields comes as the bytes that ``run_writer`` made of them."""
+def frame_before(name: str, *runs: tuple[str, ...]) -> bytes:
+    """What stands before a record that is joined from the bytes of ``runs``. TypeError unless these are all its fields,
+    in their order.
+    """
     schema = current_schema(name)
-    return compile_writer(schema.plain, schema.frame, runs)
+    if [field["name"] for field in schema.plain["fields"]] != [field for run in runs for field in run]:
+        raise TypeError(f"the runs are not all fields of {name} in their order")
+    return schema.frame
 
 
 @cache

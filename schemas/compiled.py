@@ -7,7 +7,7 @@ Of Avro it knows what our schemas use: string, bytes, long, int, boolean, null-o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 Reader = Callable[[bytes, int], tuple[tuple[Any, ...], int]]
@@ -16,7 +16,6 @@ behind the end of the data; who calls it checks both."""
 Writer = Callable[[tuple[Any, ...]], bytes]
 """Field values to the bytes of the body."""
 
-WRITTEN: Final = "written before"
 LENGTHS_KEPT: Final = 4_096
 ONE_BYTE: Final = tuple(bytes([number]) for number in range(0x80))
 LONG_LIMIT: Final = 1 << 63
@@ -176,24 +175,16 @@ def read_into(source: Source, depth: int, target: str, schema: Any) -> None:
         raise TypeError(f"no reader for {schema!r}; teach schemas.compiled this kind")
 
 
-def compile_writer(schema: Any, head: bytes = b"", runs: Sequence[Sequence[str]] = ()) -> Writer:
-    """The writer of a record schema without logical types; ``head`` goes before every body.
-
-    ``runs``: neighbouring fields that were written before: in their place ``fields`` has their bytes, one value a run.
-    """
+def compile_writer(schema: Any, head: bytes = b"") -> Writer:
+    """The writer of a record schema without logical types; ``head`` goes before every body."""
     source = Source()
     source.names["HEAD"] = head
-    places: dict[str, Any] = {}
-    run_of = {name: run[0] for run in runs for name in run}
-    for field in schema["fields"]:
-        name = run_of.get(field["name"])
-        places.setdefault(field["name"] if name is None else name, field["type"] if name is None else WRITTEN)
-    names = [f"v{number}" for number in range(len(places))]
+    names = [f"v{number}" for number in range(len(schema["fields"]))]
     source.add(0, "def write(fields):")
     source.add(1, f"{''.join(name + ', ' for name in names)} = fields")
     parts = ["HEAD"]
-    for name, kind in zip(names, places.values(), strict=True):
-        parts += parts_of(source, name, kind)
+    for name, field in zip(names, schema["fields"], strict=True):
+        parts += parts_of(source, name, field["type"])
     source.add(1, f"return b''.join(({', '.join(parts)},))")
     write: Writer = source.compiled("write")
     return write
@@ -201,8 +192,6 @@ def compile_writer(schema: Any, head: bytes = b"", runs: Sequence[Sequence[str]]
 
 def parts_of(source: Source, name: str, schema: Any) -> list[str]:
     """Lines that prepare the bytes of the variable ``name``, and the expressions whose bytes they are."""
-    if schema == WRITTEN:
-        return [name]
     if schema in ("long", "int"):
         return [f"write_long({name})"]
     length = f"{name}n"
@@ -220,13 +209,15 @@ def parts_of(source: Source, name: str, schema: Any) -> list[str]:
     return [name]
 
 
+def write_text(text: str) -> bytes:
+    """A string."""
+    raw = text.encode()
+    return write_length(len(raw)) + raw
+
+
 def write_entries(items: Iterable[tuple[str, str]]) -> bytes:
     """The inside of a map of strings: its entries, without their number and the zero at the end."""
-    out = []
-    for name, text in items:
-        for part in (name.encode(), text.encode()):
-            out += [write_length(len(part)), part]
-    return b"".join(out)
+    return b"".join([write_text(name) + write_text(text) for name, text in items])
 
 
 def write_map(entries: bytes, count: int) -> bytes:

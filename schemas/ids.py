@@ -17,6 +17,7 @@ from binascii import b2a_base64
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache, lru_cache
+from struct import Struct
 from typing import Any, Final
 
 from schemas.errors import InvalidClickId
@@ -26,17 +27,19 @@ ENTROPY_SESSION: Final = 10
 ENTROPY_CLICK: Final = 6
 MAC_BYTES: Final = 12
 BODY_BYTES: Final = 33
-UUID7_CLEARED: Final = ~(0xF << 76 | 0x3 << 62)
-UUID7_SET: Final = 0x7 << 76 | 0x2 << 62
-"""Version and variant among the bits of a UUID (RFC 9562)."""
+ENTROPY: Final = Struct(">HQ")
+UUID7: Final = Struct(">QQ")
+UUID7_VERSION: Final = 0x7 << 12
+UUID7_VARIANT: Final = 0x2 << 62
+"""What tells a UUIDv7 (RFC 9562): before 12 random bits, and before 62."""
 URL_SAFE: Final = bytes.maketrans(b"+/", b"-_")
 SHA256_BLOCK: Final = 64
 
 
 def new_session_key(at: int, entropy: bytes) -> bytes:
     """The 16 bytes of a UUIDv7 (RFC 9562) for the millisecond ``at`` from 10 bytes of entropy."""
-    bits = int.from_bytes(at.to_bytes(6, "big") + entropy[:ENTROPY_SESSION], "big")
-    return (bits & UUID7_CLEARED | UUID7_SET).to_bytes(16, "big")
+    few, many = ENTROPY.unpack(entropy)
+    return UUID7.pack(at << 16 | UUID7_VERSION | few & 0xFFF, UUID7_VARIANT | many & (1 << 62) - 1)
 
 
 def new_session_id(at: int, entropy: bytes) -> str:
@@ -109,12 +112,9 @@ class ClickIdKeys:
 
     def mint(self, session: bytes, at: int, advertiser_id: str, entropy: bytes) -> str:
         """A new click id for 16 session bytes, the click's millisecond and 6 bytes of entropy."""
-        body = b"%c%b%b%b%b" % (
-            self.current,
-            session,
-            at.to_bytes(6, "big"),
-            entropy[:ENTROPY_CLICK],
-            advertiser_tag(advertiser_id),
+        signer = self.current.to_bytes(1, "big")
+        body = b"".join(
+            (signer, session, at.to_bytes(6, "big"), entropy[:ENTROPY_CLICK], advertiser_tag(advertiser_id))
         )
         return b2a_base64(body + self.mac(self.current, body), newline=False).translate(URL_SAFE).decode()
 

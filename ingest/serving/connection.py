@@ -18,6 +18,7 @@ from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 from ingest.errors import Refusal
 from ingest.http import HeaderList, problem
 from ingest.serving.request import Headers, Request
+from ingest.serving.sends import Sends
 
 log = structlog.get_logger(__name__)
 
@@ -54,6 +55,7 @@ class Server(Protocol):
     date: str
     """The ``date`` header's line."""
     stopping: bool
+    sends: Sends
     connections: set[Connection]
 
     @property
@@ -70,6 +72,7 @@ class Connection(asyncio.Protocol):
         "_client",
         "_closing",
         "_fault",
+        "_file",
         "_headers",
         "_parser",
         "_paused",
@@ -104,6 +107,7 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
+        self._file: int = transport.get_extra_info("socket").fileno()
         host, port = (transport.get_extra_info("peername") or ("", 0))[:2]
         self._client = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         if self._server.full:
@@ -215,9 +219,8 @@ class Connection(asyncio.Protocol):
 
     def body_wanted(self, request: Request) -> None:
         """A door begins to read the body."""
-        waits = not request.complete and request.headers.get("expect", "").lower() == "100-continue"
-        if waits and self._transport is not None:
-            self._transport.write(CONTINUE)
+        if not request.complete and request.headers.get("expect", "").lower() == "100-continue":
+            self._write(CONTINUE)
 
     def read_on(self) -> None:
         """There is room again."""
@@ -234,18 +237,20 @@ class Connection(asyncio.Protocol):
         lines = header_lines(headers)
         if lines is None:
             log.error("line_break_in_a_header", path=request.path[:200], headers=repr(headers)[:1_000])
-            status, headers, body = problem(Refusal(HTTPStatus.INTERNAL_SERVER_ERROR, "INTERNAL_ERROR", OURS))
-            lines = header_lines(headers) or ""
+            mistake = problem(Refusal(HTTPStatus.INTERNAL_SERVER_ERROR, "INTERNAL_ERROR", OURS))
+            status, lines, body = mistake.status, header_lines(mistake.headers) or "", mistake.body
         goes_on = request.keep_alive and request.complete and not self._server.stopping
         end = "\r\n" if goes_on else "connection: close\r\n\r\n"
         length = f"content-length: {len(body)}\r\n" if body or has_length(request, status) else ""
         head = f"{STATUS_LINES[status]}{lines}{length}{self._server.date}{end}".encode("latin-1", "replace")
-        transport.write(head + body if body and request.method != "HEAD" else head)
+        data = head + body if body and request.method != "HEAD" else head
         if goes_on:
+            self._server.sends.send(transport, self._file, data)
             self.deadline = self._server.now + IDLE_S
             if self._queue or self._paused or self._receiving is not None or self._fault is not None:
                 self._next()
         else:
+            self._write(data)
             self._hang_up(at_once=request.complete)
 
     def expire(self) -> None:
@@ -261,10 +266,17 @@ class Connection(asyncio.Protocol):
     def stop(self) -> bool:
         """The process ends: close when nothing is to be answered. Whether something is."""
         if self._active is None and self._receiving is None and self._transport is not None:
+            self._server.sends.flush()
             self._transport.close()
         return self._active is not None or self._receiving is not None
 
     # -- its own
+
+    def _write(self, data: bytes) -> None:
+        """Now, behind what was answered before."""
+        self._server.sends.flush()
+        if self._transport is not None:
+            self._transport.write(data)
 
     def _start(self, request: Request) -> None:
         self._active = request
@@ -305,9 +317,10 @@ class Connection(asyncio.Protocol):
     def _say(self, refusal: Refusal) -> None:
         if self._transport is None or self._closing:
             return
-        status, headers, body = problem(refusal)
-        end = f"content-length: {len(body)}\r\n{self._server.date}connection: close\r\n\r\n"
-        self._transport.write(f"{STATUS_LINES[status]}{header_lines(headers)}{end}".encode() + body)
+        answer = problem(refusal)
+        end = f"content-length: {len(answer.body)}\r\n{self._server.date}connection: close\r\n\r\n"
+        head = f"{STATUS_LINES[answer.status]}{header_lines(answer.headers)}{end}"
+        self._write(head.encode() + answer.body)
         self._hang_up(at_once=False)
 
     def _hang_up_after_last(self) -> None:
@@ -323,6 +336,7 @@ class Connection(asyncio.Protocol):
         transport = self._transport
         if transport is None:
             return
+        self._server.sends.flush()
         if at_once:
             transport.close()
             self.deadline = self._server.now + IDLE_S  # an answer that nobody takes

@@ -12,6 +12,7 @@ import uvloop
 
 from ingest.serving.connection import Connection, date_line
 from ingest.serving.request import Request
+from ingest.serving.sends import Direct, Sends, sends_of
 
 BACKLOG: Final = 2_048
 CONNECTIONS: Final = 16_384
@@ -56,6 +57,7 @@ class Worker:
         self.stopping = False
         self.now = 0.0
         self.date = date_line()
+        self.sends: Sends = Direct()
 
     @property
     def full(self) -> bool:
@@ -80,6 +82,7 @@ class Worker:
         told = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, told.set)
+        self.sends = sends_of(loop)
         self._application.open(loop)
         try:
             self._tick(loop)
@@ -96,6 +99,7 @@ class Worker:
         until = loop.time() + timeout_s
         while loop.time() < until:
             if not [connection for connection in list(self.connections) if connection.stop()]:
+                self.sends.flush()
                 await asyncio.sleep(0)  # what was written goes out
                 return
             await asyncio.sleep(0.02)

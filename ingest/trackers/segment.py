@@ -94,11 +94,12 @@ class SegmentDoor:
         if scope.method == "OPTIONS":
             return Answer(HTTPStatus.NO_CONTENT, PREFLIGHT)
         try:
-            status, headers, body = await self._answer(scope, exchange)
+            answer = await self._answer(scope, exchange)
         except Refusal as refusal:
             refusal.headers = (*refusal.headers, *ANYWHERE)
             raise
-        return Answer(status, [*headers, *ANYWHERE], body)
+        answer.headers.extend(ANYWHERE)
+        return answer
 
     async def _answer(self, scope: Scope, exchange: Exchange) -> Answer:
         context = self._context

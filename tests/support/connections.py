@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 from ingest.serving.connection import Connection
 from ingest.serving.request import Request
+from ingest.serving.sends import Direct
 
 
 class FakeTransport(asyncio.Transport):
     """Keeps what is written; ``paused``: nothing is read."""
 
     def __init__(self) -> None:
-        super().__init__({"peername": ("203.0.113.9", 4711)})
+        super().__init__({"peername": ("203.0.113.9", 4711), "socket": SimpleNamespace(fileno=lambda: -1)})
         self.sent = b""
         self.paused = self.closed = self.ended = self.aborted = False
 
@@ -53,6 +55,7 @@ class Wire:
         self.now = 100.0
         self.date = "date: Sun, 10 May 2026 12:00:00 GMT\r\n"
         self.stopping = False
+        self.sends = Direct()
         self.full = full
         self.connections: set[Connection] = set()
         self.requests: list[Request] = []
