@@ -38,7 +38,7 @@ from schemas.ids import ClickIdKeys
 from schemas.times import format_time
 
 CONNECTIONS = (1, 64, 256)
-TURNS = 3
+TURNS = 5
 BODY_EVENTS = 1_000
 BULK_CONNECTIONS = 4
 BARE_EVENTS = 300_000

@@ -7,6 +7,7 @@ from functools import lru_cache
 from typing import Final
 
 from ingest.http import RequestHeaders, Scope
+from schemas.events import TEXT_LIMIT
 
 HINTS: Final = (("sec-purpose", "prefetch"), ("purpose", "pre"), ("x-moz", "prefetch"), ("x-purpose", "preview"))
 """Header and what it contains: Chromium and Firefox now, older browsers, older Firefox, Safari's top sites."""
@@ -21,7 +22,7 @@ PREVIEW_AGENT: Final = re.compile(
 
 @lru_cache(maxsize=4_096)
 def is_preview_agent(user_agent: str) -> bool:
-    """Whether the agent fetches links to show what they lead to."""
+    """Whether the agent, whose text is kept, fetches links to show what they lead to."""
     return PREVIEW_AGENT.search(user_agent) is not None
 
 
@@ -35,4 +36,4 @@ def is_uncounted(scope: Scope, headers: RequestHeaders) -> bool:
         if value is not None and word in value.lower():
             return True
     agent = get("user-agent")
-    return agent is not None and is_preview_agent(agent)
+    return agent is not None and is_preview_agent(agent[:TEXT_LIMIT])

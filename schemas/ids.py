@@ -4,7 +4,7 @@ A click id is 60 characters of URL-safe base64 over 45 bytes::
 
     key id 1 | session 16 | milliseconds 6 | random 6 | advertiser tag 4 | MAC 12
 
-The MAC is the leading part of HMAC-SHA-256 over all before it. The key id allows rotation: ids signed with an older
+The MAC is keyed BLAKE2s (RFC 7693) over all before it. The key id allows rotation: ids signed with an older
 key verify as long as that key is kept. The advertiser tag lets a postback name nothing but the transaction id.
 """
 
@@ -17,6 +17,7 @@ from binascii import b2a_base64
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache, lru_cache
+from hashlib import blake2s
 from struct import Struct
 from typing import Any, Final
 
@@ -33,7 +34,6 @@ UUID7_VERSION: Final = 0x7 << 12
 UUID7_VARIANT: Final = 0x2 << 62
 """What tells a UUIDv7 (RFC 9562): before 12 random bits, and before 62."""
 URL_SAFE: Final = bytes.maketrans(b"+/", b"-_")
-SHA256_BLOCK: Final = 64
 
 
 def new_session_key(at: int, entropy: bytes) -> bytes:
@@ -93,14 +93,10 @@ def split_click_id(text: str, field: str) -> tuple[bytes, bytes]:
 
 
 @cache
-def keyed(secret: bytes) -> tuple[Any, Any]:
-    """HMAC-SHA-256 begun with a key: its inner and outer hash (RFC 2104), to be copied.
-
-    ``hmac.digest`` lets go of the interpreter's lock, and ``hmac.HMAC`` is Python: both cost twice this and more.
-    """
-    block = (secret if len(secret) <= SHA256_BLOCK else hashlib.sha256(secret).digest()).ljust(SHA256_BLOCK, b"\0")
-    inner, outer = (hashlib.sha256(bytes(byte ^ pad for byte in block)) for pad in (0x36, 0x5C))
-    return inner, outer
+def keyed(secret: bytes) -> Any:
+    """The MAC begun with a key, to be copied: half the price of HMAC-SHA-256."""
+    key = secret if len(secret) <= blake2s.MAX_KEY_SIZE else blake2s(secret).digest()
+    return blake2s(key=key, digest_size=MAC_BYTES, person=b"click id")
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,11 +115,10 @@ class ClickIdKeys:
         return b2a_base64(body + self.mac(self.current, body), newline=False).translate(URL_SAFE).decode()
 
     def mac(self, key_id: int, body: bytes) -> bytes:
-        inner, outer = keyed(self.keys[key_id])
-        inner, outer = inner.copy(), outer.copy()
-        inner.update(body)
-        outer.update(inner.digest())
-        return bytes(outer.digest()[:MAC_BYTES])
+        state = keyed(self.keys[key_id]).copy()
+        state.update(body)
+        found: bytes = state.digest()
+        return found
 
     def verify(self, text: str, field: str = "click_id") -> ClickIdParts:
         """The parts of a click id that we signed. InvalidClickId names ``field`` and what is wrong otherwise."""

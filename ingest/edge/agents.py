@@ -6,6 +6,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from ingest.invalid import invalid_reason
+from ingest.query import clean
 
 if TYPE_CHECKING:
     from ua_parser import Parser
@@ -25,16 +26,22 @@ CONSOLE_WORDS = ("playstation", "xbox", "nintendo")
 
 
 class Agent(NamedTuple):
-    """``device`` is desktop, mobile, tablet, tv, console or other; ``os`` and ``browser`` are families."""
+    """``text`` is what was said, as a record may keep it; ``device`` is desktop, mobile, tablet, tv, console or other;
+    ``os`` and ``browser`` are families.
+    """
 
+    text: str | None
     device: str
     os: str | None
     browser: str | None
     invalid: str | None
 
 
+NO_AGENT = Agent(None, "other", None, None, None)
+
+
 class Agents:
-    """Reads user agents, the frequent ones once."""
+    """Reads user agents, the frequent ones once. ``of`` takes what a header says, cut to ``TEXT_LIMIT``: it is kept."""
 
     def __init__(self) -> None:
         self._parser: Parser | None = None
@@ -53,7 +60,10 @@ class Agents:
             self._parser = Parser(Resolver(load_lazy_builtins()))
         return self._parser
 
-    def _read(self, text: str) -> Agent:
+    def _read(self, said: str) -> Agent:
+        text = clean(said)
+        if text is None:
+            return NO_AGENT
         invalid = invalid_reason(text)
         found = self._loaded().parse(text)
         device = found.device.family if found.device is not None else None
@@ -61,7 +71,7 @@ class Agents:
             invalid = "bot"
         os = found.os.family if found.os is not None else None
         browser = found.user_agent.family if found.user_agent is not None else None
-        return Agent(kind_of(text.lower(), device, os), known(os), known(browser), invalid)
+        return Agent(text, kind_of(text.lower(), device, os), known(os), known(browser), invalid)
 
 
 def known(family: str | None) -> str | None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from ingest.edge.agents import Agent, Agents
+from ingest.edge.agents import NO_AGENT, Agents
 from ingest.edge.config import EdgeConfig
 from ingest.edge.country import Countries
 from ingest.edge.networks import Networks, datacenters, packed, read_networks
@@ -18,14 +18,13 @@ from ingest.privacy.config import PrivacyConfig
 from ingest.privacy.consent import Policy
 from ingest.privacy.keeper import Keeper
 from ingest.privacy.key_file import FILE, LiveSealer
-from ingest.query import clean
+from schemas.events import TEXT_LIMIT
 from schemas.times import DAY
 
 FLAGS: Final = "accredit_flags"
 """The name in a record's ``params`` under which its flags stand, with commas."""
 PLACES_KEPT: Final = 65_536
 LOOK_EVERY_MS: Final = 1_000
-NO_AGENT: Final = Agent("other", None, None, None)
 PRIVATE: Final = Networks(
     [
         "10.0.0.0/8",
@@ -141,10 +140,8 @@ class Edge:
         place = self._places.get(address)
         if place is None:
             place = self._look_up(address, now)
-        text = headers.get("user-agent")
-        if text is not None:
-            text = clean(text)
-        device, os, browser, invalid = NO_AGENT if text is None else self.agents.of(text)
+        said = headers.get("user-agent")
+        text, device, os, browser, invalid = NO_AGENT if said is None else self.agents.of(said[:TEXT_LIMIT])
         flags: tuple[str, ...] = () if text is not None else ("no_agent",)
         if place.datacenter:
             if self._datacenter_is == "invalid":

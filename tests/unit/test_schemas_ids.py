@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import uuid
+from base64 import urlsafe_b64decode
 
 import pytest
 from hypothesis import given
@@ -34,6 +36,16 @@ def test_keys_rotate() -> None:
     with pytest.raises(InvalidClickId, match="key 1"):
         NEW_ONLY.verify(text)
     assert NEW_ONLY.verify(ROTATED.mint(SESSION, 5, "shop", b"random"))
+
+
+@pytest.mark.parametrize("length", [1, 32, 33, 200])
+def test_the_signature_is_keyed_blake2s(length: int) -> None:
+    """Under the secret, or under its hash where it is longer than such a key may be."""
+    secret = bytes(range(length))
+    raw = urlsafe_b64decode(ids.ClickIdKeys(7, {7: secret}).mint(SESSION, 5, "shop", b"random"))
+    key = secret if length <= 32 else hashlib.blake2s(secret).digest()
+    assert raw[:33] == b"\7" + SESSION + bytes(5) + b"\5random" + ids.advertiser_tag("shop")
+    assert raw[33:] == hashlib.blake2s(raw[:33], key=key, digest_size=12, person=b"click id").digest()
 
 
 @given(st.integers(0, ids.CLICK_ID_LENGTH - 1), st.characters(codec="ascii"))
