@@ -23,6 +23,7 @@ from ingest.health import Health
 from ingest.http import Answer, Exchange, Outcome, Pending, Scope, problem
 from ingest.intake import Intake
 from ingest.metrics import Metrics
+from ingest.pages import sorry
 from ingest.recent import RecentConversions
 from ingest.recent_follow import ConversionFollower
 from ingest.routes import Route, RouteTable, routes_of
@@ -53,11 +54,11 @@ class Doors:
 
     def serve(self, scope: Scope, exchange: Exchange) -> None:
         """Answer one request, now or later. Raises nothing. Called on a running loop."""
-        visit = Visit(self, scope.path, exchange)
+        visit = Visit(self, scope, exchange)
         try:
             outcome = self._outcome(visit, scope)
         except Exception as error:
-            visit.answer(self.failed(error, visit.path))
+            visit.answer(self.failed(error, scope))
             return
         if type(outcome) is Pending:
             visit.pending, durable = outcome, outcome.durable
@@ -75,9 +76,10 @@ class Doors:
     def _outcome(self, visit: Visit, scope: Scope) -> Outcome:
         if self._proxies is not None:
             scope = self._proxies.behind(scope)
-        route = self._routes.find(visit.path)
+        path = scope.path
+        route = self._routes.find(path)
         if route is None:
-            raise Refusal(HTTPStatus.NOT_FOUND, "NO_SUCH_PATH", f"there is nothing at {visit.path[:200]}")
+            raise Refusal(HTTPStatus.NOT_FOUND, "NO_SUCH_PATH", f"there is nothing at {path[:200]}")
         _, visit.door, methods, handler = route
         if scope.method not in methods:
             allowed = ", ".join(methods)
@@ -86,20 +88,20 @@ class Doors:
             raise Refusal(HTTPStatus.METHOD_NOT_ALLOWED, "METHOD_NOT_ALLOWED", detail, headers=headers)
         return handler(scope, visit.exchange)
 
-    def failed(self, error: Exception, path: str) -> Answer:
+    def failed(self, error: Exception, scope: Scope) -> Answer:
         """The answer to what a door raised. A sender never sees a traceback."""
         if isinstance(error, Refusal):
             return problem(error)
         unavailable = HTTPStatus.SERVICE_UNAVAILABLE
         if isinstance(error, NotAcknowledged):
             if times := self._not_durable.due():
-                log.error("not_durable", path=path[:200], error=str(error), times=times)
+                log.error("not_durable", path=scope.path[:200], error=str(error), times=times)
             detail = "the event could not be made durable; send it again"
             return problem(Refusal(unavailable, "NOT_DURABLE", detail, headers=[self._retry]))
         if isinstance(error, NoCatalog):
             detail = "no catalog has been applied yet; send it again later"
-            return problem(Refusal(unavailable, "NO_CATALOG", detail, headers=[self._retry]))
-        log.error("request_failed", path=path[:200], exc_info=error)
+            return sorry(scope, Refusal(unavailable, "NO_CATALOG", detail, headers=[self._retry]))
+        log.error("request_failed", path=scope.path[:200], exc_info=error)
         detail = "this is our mistake, not yours; it is in our log"
         return problem(Refusal(HTTPStatus.INTERNAL_SERVER_ERROR, "INTERNAL_ERROR", detail))
 
@@ -107,12 +109,12 @@ class Doors:
 class Visit:
     """One request between its first look and its answer."""
 
-    __slots__ = ("_doors", "_since", "door", "exchange", "path", "pending")
+    __slots__ = ("_doors", "_scope", "_since", "door", "exchange", "pending")
 
-    def __init__(self, doors: Doors, path: str, exchange: Exchange) -> None:
+    def __init__(self, doors: Doors, scope: Scope, exchange: Exchange) -> None:
         self._doors = doors
         self._since = time.perf_counter()
-        self.path = path
+        self._scope = scope
         self.door = "none"
         self.exchange = exchange
         self.pending: Pending | None = None
@@ -134,7 +136,7 @@ class Visit:
         try:
             answer = pending.lost(error)
         except Exception as error:
-            answer = doors.failed(error, self.path)
+            answer = doors.failed(error, self._scope)
         self.answer(answer)
 
     async def awaited(self, coming: Awaitable[Answer]) -> None:
@@ -142,7 +144,7 @@ class Visit:
         try:
             answer = await coming
         except Exception as error:
-            answer = self._doors.failed(error, self.path)
+            answer = self._doors.failed(error, self._scope)
         self.answer(answer)
 
 

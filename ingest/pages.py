@@ -29,6 +29,7 @@ WORDS = {
     "UNKNOWN_OFFER": ("This link leads nowhere", "There is no such offer here. Perhaps the link was cut off."),
     "UNKNOWN_LINK": ("This link leads nowhere", "There is no such link here. Perhaps it was mistyped or cut off."),
     "LINK_NOT_ACTIVE": ("This link has ended", "Whoever gave it to you may have a newer one."),
+    "NO_CATALOG": ("This link does not work yet", "Please try it again in a little while."),
     "OFFER_INACTIVE": ("This offer is not available", "It has ended, or is paused at the moment."),
 }
 """Reason → title and sentence for a person."""

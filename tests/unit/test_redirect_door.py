@@ -224,6 +224,9 @@ def test_bot_is_flagged_kept_and_goes_on() -> None:
 def test_no_catalog_yet_is_503_with_retry_after() -> None:
     said = FrontDoor(index=None).ask("GET", "/c/shoes?partner=anna")
     assert (said.status, said.json["reason"], said.headers["retry-after"]) == (503, "NO_CATALOG", "5")
+    seen = FrontDoor(index=None).ask("GET", "/c/shoes?partner=anna", headers=[("accept", "text/html,*/*;q=0.8")])
+    assert (seen.status, seen.headers["retry-after"]) == (503, "5")
+    assert b"<h1>This link does not work yet</h1>" in seen.body
 
 
 def test_a_full_spool_sends_the_visitor_on_and_the_loss_is_counted_and_logged() -> None:
