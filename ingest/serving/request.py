@@ -27,11 +27,11 @@ class Headers(dict[str, str]):
     __slots__ = ("_more",)
 
     def __init__(self) -> None:
-        self._more: tuple[tuple[str, str], ...] = ()
+        self._more: list[tuple[str, str]] = []
 
     def add_more(self, name: str, value: str) -> None:
         """A header that was there already."""
-        self._more = (*self._more, (name, value))
+        self._more.append((name, value))
 
     def count(self) -> int:
         """How many came."""
