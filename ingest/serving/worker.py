@@ -99,7 +99,6 @@ class Worker:
         until = loop.time() + timeout_s
         while loop.time() < until:
             if not [connection for connection in list(self.connections) if connection.stop()]:
-                self.sends.flush()
                 await asyncio.sleep(0)  # what was written goes out
                 return
             await asyncio.sleep(0.02)
