@@ -140,7 +140,7 @@ def redirects(kafka: str, folder: Path, seconds: float, workers: int) -> None:
                 f"{median([each.cpu_us for each in turns]):.0f} µs of processor a redirect, without Kafka's"
             )
             if len(taken) > TURNS:
-                print(f"{'':>11} {robbed(taken, turns)}")
+                print(f"{'':>11} {which_count(taken, turns)}")
         print(
             f"{workers} worker{'s' if workers > 1 else ''}, {os.cpu_count()} cores with wrk and Kafka on them; "
             f"the front door is {'compiled' if is_compiled() else 'interpreted: `make compiled` failed'}",
@@ -194,7 +194,7 @@ def calmest(taken: list[Turn]) -> list[Turn]:
     return sorted(taken, key=lambda each: each.stolen)[:TURNS]
 
 
-def robbed(taken: list[Turn], turns: list[Turn]) -> str:
+def which_count(taken: list[Turn], turns: list[Turn]) -> str:
     """Which turns count, and why not all."""
     most = max(each.stolen for each in taken)
     return (
