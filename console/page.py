@@ -26,7 +26,7 @@ def page(
     template = Template((resources.files("console") / "page.html").read_text())
     events = [(where, *pair) for where, topics in sides(status) for pair in topics.items()]
     return template.substitute(
-        where=escape(f"{installation.data}   Kafka {installation.kafka or '-'}"),
+        where=escape(f"{installation.data} · Kafka {installation.kafka or '-'}"),
         trouble="".join(f'<p class="bad">{escape(line)}</p>' for line in status.trouble),
         processes=table(
             ("name", "pid", "address", "ready"),

@@ -55,7 +55,7 @@ def page(ground: Ground | str, asked: Mapping[str, str], found: Outcome | None) 
     template = Template((resources.files("console.links") / "page.html").read_text())
     known = ground if isinstance(ground, Ground) else None
     return template.substitute(
-        where=escape(f"{known.base}   catalog version {known.index.version} · ") if known else "",
+        where=escape(f"{known.base} · catalog version {known.index.version} · ") if known else "",
         base=escape(known.base) if known else "https://go.example.com",
         trouble="" if known else f'<p class="error">{escape(str(ground))}</p>',
         fields=fields(asked, known),
