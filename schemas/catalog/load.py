@@ -38,6 +38,8 @@ def shape_problems(error: ValidationError, document: Document) -> list[Problem]:
             detail = "is required"
         elif found["type"] == "extra_forbidden":
             detail = "is not a field here; see the names in the documentation's catalog page"
+        elif found["type"] in ("tuple_type", "list_type"):
+            detail = "is a list: [ … ], or a line with a dash for each"
         elif found["type"] == "literal_error":
             detail = f"{found['input']!r} is none of {found['ctx']['expected']}"
         problems.append(document.problem(found["loc"], detail))

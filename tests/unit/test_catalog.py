@@ -68,6 +68,8 @@ def test_a_good_catalog_loads_and_norway_stays_a_country() -> None:
          ["shop.yaml:17: contracts[1].partner_id: is required"]),
         ("from: 2026-06-01T00:00:00Z", "from: soon", ["shop.yaml:20: contracts[1].from: ", "RFC 3339"]),
         ("id: c2\n", "id: c2\n    window: 7 days\n", ["shop.yaml:18: contracts[1].window: ", "duration"]),
+        ("advertiser_id: shop", "advertiser_id: shop, deep_link_domains: a.example",
+         ["shop.yaml:6: offers[0].deep_link_domains: is a list"]),
         ("id: c2\n", "id: c2\n    offer_id: shoes\n", ["shop.yaml:17: contracts[1]: ", "either program_id"]),
         ("  - id: c2", "  - id: [c2", ["shop.yaml:", "(yaml)"]),
         ("id: c2\n", "id: c2\n    id: c3\n", ["shop.yaml:18: contracts[1].id: ", "twice"]),
